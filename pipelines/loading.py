@@ -1,0 +1,262 @@
+"""From a model's id to a loaded transformers pipeline, through one cache; and tokenizers alone, without weights."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from pipelines import catalog, hub
+from pipelines.cache import ModelCache, default_budget
+from pipelines.errors import VisitorError
+from pipelines.inputs import is_korean
+from settings import SETTINGS
+
+log = logging.getLogger(__name__)
+
+# Our task -> (transformers pipeline task, class that loads the model).
+KINDS = {
+    "sentiment": ("text-classification", "AutoModelForSequenceClassification"),
+    "zero_shot": ("zero-shot-classification", "AutoModelForSequenceClassification"),
+    "entities": ("token-classification", "AutoModelForTokenClassification"),
+    "answer": ("question-answering", "AutoModelForQuestionAnswering"),
+    "fill_mask": ("fill-mask", "AutoModelForMaskedLM"),
+    "generate": ("text-generation", "AutoModelForCausalLM"),
+    "summarize": ("summarization", "AutoModelForSeq2SeqLM"),
+    "translate": ("translation", "AutoModelForSeq2SeqLM"),
+    "similarity": ("feature-extraction", "AutoModel"),
+    "keywords": ("feature-extraction", "AutoModel"),
+    "entail": ("text-classification", "AutoModelForSequenceClassification"),
+}
+EMBED = KINDS["similarity"]
+PRELOAD = (
+    ("pocket/sentiment-ko", "sentiment"),
+    ("pocket/sentiment-en", "sentiment"),
+    (catalog.MINILM, "similarity"),
+    ("pocket/fill-mask-ko", "fill_mask"),
+)
+
+
+@dataclass
+class Loaded:
+    """A model ready to answer.
+
+    Attributes:
+        id: Hub id or pocket/<name>.
+        card: What the catalog knows of it; None for an id a visitor typed.
+        pipe: The transformers pipeline, with .model and .tokenizer.
+        lock: Hold it while using the pipeline or its tokenizer: neither is thread-safe.
+        device: "cpu" or "cuda:0".
+        source: "pocket", "package" or "cache".
+        load_ms: How long loading took.
+    """
+
+    id: str
+    card: catalog.ModelCard | None
+    pipe: Any
+    device: str
+    source: str
+    load_ms: float
+    lock: threading.RLock = field(default_factory=threading.RLock)
+
+
+CACHE = ModelCache(default_budget)
+
+
+@contextmanager
+def use(model_id: str, task: str) -> Iterator[Loaded]:
+    """Yield a loaded model; it is not evicted while in use.
+
+    Raises:
+        VisitorError: wrong_task, too_big, and whatever `hub.locate` says.
+    """
+    known = catalog.card(hub.check_id(model_id))
+    kind, auto_class = _kind(known, task)
+    if known is not None and task not in known.tasks:
+        raise VisitorError("wrong_task", model=model_id, task=task, made_for=known.tasks[0])
+    expected = int((known.size_mb or 0) * 1e6) if known else 0
+    with CACHE.use((model_id, kind), lambda: _load(model_id, known, kind, auto_class), expected) as loaded:
+        _check_labels(loaded, task)
+        yield loaded
+
+
+def default_model(task: str, text: str | None = None) -> str:
+    """Return the id of the model that answers a task when the visitor names none.
+
+    A model on this machine that reads the text's language comes first, then any on this machine, then, when the
+    network is allowed, the first listed one of the Hub. Pocket models come before the Hub's cache unless
+    CLASSROOM_PREFER_HUB is set.
+
+    Raises:
+        VisitorError: needs_hub, with what the task's models would download.
+    """
+    language = None if text is None else "ko" if is_korean(text) else "en"
+    cards = sorted(catalog.offered(task), key=lambda card: language is not None and language not in card.languages)
+    states = {card.id: _state(card.id) for card in cards}
+    for wanted in ("cached", "pocket") if SETTINGS.prefer_hub else ("pocket", "cached"):
+        for card in cards:
+            if states[card.id] == wanted and (language is None or language in card.languages):
+                return card.id
+    for card in cards:
+        if states[card.id] in ("pocket", "cached"):
+            return card.id
+    if hub.offline() or not cards:
+        raise needs_hub(task)
+    return cards[0].id
+
+
+def needs_hub(task: str) -> VisitorError:
+    """Return the error that says which Hub models a task needs and what they would download."""
+    remote = [card for card in catalog.offered(task) if not card.pocket][:3]
+    models = ", ".join(f"{card.id} ({card.size_mb:,.0f} MB)" if card.size_mb else card.id for card in remote)
+    return VisitorError("needs_hub", task=task, models=models)
+
+
+_tokenizers: dict[str, Any] = {}
+_tokenizer_locks: dict[str, threading.RLock] = {}
+_tokenizers_lock = threading.Lock()
+
+
+def tokenizer_lock(model_id: str) -> threading.RLock:
+    """Return the lock to hold while a model's tokenizer is used: truncation and padding are state inside it."""
+    with _tokenizers_lock:
+        return _tokenizer_locks.setdefault(model_id, threading.RLock())
+
+
+def tokenizer(model_id: str) -> Any:
+    """Return a model's tokenizer (transformers AutoTokenizer); no weights are fetched or loaded.
+
+    Raises:
+        VisitorError: as `hub.locate`; no_tokenizer when the repository has none.
+    """
+    with tokenizer_lock(model_id):
+        if model_id not in _tokenizers:
+            _tokenizers[model_id] = _load_tokenizer(model_id, hub.tokenizer_files(model_id))
+        return _tokenizers[model_id]
+
+
+def start_warm_up() -> threading.Thread | None:
+    """Load the pocket models in the background, one after the other; a failure leaves the others."""
+    if not SETTINGS.preload:
+        return None
+    thread = threading.Thread(target=_warm_up, name="warm-up", daemon=True)
+    thread.start()
+    return thread
+
+
+def ready() -> list[str]:
+    """Return the ids of the models that are loaded."""
+    return sorted({model_id for model_id, _ in CACHE.loaded()})
+
+
+def _warm_up() -> None:
+    for model_id, task in PRELOAD:
+        try:
+            with use(model_id, task):
+                pass
+        except VisitorError as error:
+            log.warning("%s is not ready: %s", model_id, error)
+
+
+def _state(model_id: str) -> str:
+    try:
+        return hub.state(model_id)
+    except VisitorError:
+        return "missing"
+
+
+def _kind(known: catalog.ModelCard | None, task: str) -> tuple[str, str]:
+    """Embedding models serve zero-shot and summaries through their vectors, not through a head."""
+    if task not in KINDS:
+        raise VisitorError("unknown_task", task=str(task)[:40], tasks=", ".join(catalog.TASKS))
+    return EMBED if known is not None and known.tasks[0] == "similarity" else KINDS[task]
+
+
+def _check_labels(loaded: Loaded, task: str) -> None:
+    """A sequence classifier's labels tell entailment from sentiment; the head's shape cannot."""
+    if loaded.card is not None or KINDS[task][1] != "AutoModelForSequenceClassification":
+        return
+    entails = any(str(label).lower().startswith("entail") for label in loaded.pipe.model.config.id2label.values())
+    if task == "zero_shot" and not entails or task == "sentiment" and entails:
+        made_for = "entail" if entails else "text-classification"
+        raise VisitorError("wrong_task", model=loaded.id, task=task, made_for=made_for)
+
+
+def _load_tokenizer(model_id: str, folder: Path) -> Any:
+    from transformers import AutoTokenizer
+
+    try:
+        return AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+    except Exception as error:
+        raise VisitorError("no_tokenizer", model=model_id, reason=type(error).__name__) from error
+
+
+def _load(model_id: str, known: catalog.ModelCard | None, kind: str, auto_class: str) -> tuple[Loaded, int]:
+    start = time.perf_counter()
+    files = hub.locate(model_id, kind)
+    import torch
+
+    from pipelines import classic
+
+    if SETTINGS.threads:
+        torch.set_num_threads(SETTINGS.threads)
+    classic.register()
+    import transformers
+
+    tokenizer = _load_tokenizer(model_id, files.path)
+    try:
+        model = _load_weights(files, auto_class)
+    except VisitorError:
+        raise
+    except MemoryError as error:
+        raise VisitorError("out_of_memory", model=model_id) from error
+    except Exception as error:
+        log.warning("loading %s failed", model_id, exc_info=True)
+        raise VisitorError("load_failed", model=model_id, reason=type(error).__name__) from error
+    device = "cuda:0" if torch.cuda.is_available() else "cpu"
+    pipe = transformers.pipeline(kind, model=model.eval(), tokenizer=tokenizer, device=device)
+    size = sum(tensor.numel() * tensor.element_size() for tensor in (*model.parameters(), *model.buffers()))
+    took = (time.perf_counter() - start) * 1000
+    return Loaded(model_id, known, pipe, device, files.source, took), size
+
+
+def _load_weights(files: hub.ModelFiles, auto_class: str) -> Any:
+    """Read the weights in float32; refuse a checkpoint that lacks the task's head (it would answer at random)."""
+    import torch
+    import transformers
+
+    config = transformers.AutoConfig.from_pretrained(files.path, local_files_only=True)
+    model, info = getattr(transformers, auto_class).from_pretrained(
+        files.base or files.path,
+        config=config,
+        local_files_only=True,
+        trust_remote_code=False,
+        use_safetensors=not files.allow_pickle,
+        dtype=torch.float32,
+        output_loading_info=True,
+    )
+    missing = set(info["missing_keys"])
+    if files.base is not None:
+        return _apply_adapter(model, files, missing)
+    if auto_class == "AutoModel":
+        missing = {key for key in missing if "pooler" not in key}
+    if missing or info.get("mismatched_keys"):
+        raise VisitorError("missing_head", model=files.id, weights=", ".join(sorted(missing))[:120])
+    return model
+
+
+def _apply_adapter(model: Any, files: hub.ModelFiles, missing: set[str]) -> Any:
+    from peft import PeftModel
+    from peft.utils import load_peft_weights
+
+    adapted = PeftModel.from_pretrained(model, files.path)
+    brought = " ".join(load_peft_weights(str(files.path), device="cpu"))
+    absent = {key for key in missing if key not in brought}
+    if absent:
+        raise VisitorError("missing_head", model=files.id, weights=", ".join(sorted(absent))[:120])
+    return adapted.merge_and_unload()

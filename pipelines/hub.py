@@ -10,15 +10,13 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from dataclasses import dataclass
+from fnmatch import fnmatch
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
 
-from pipelines import catalog
+from pipelines import catalog, download
 from pipelines.errors import VisitorError
 from settings import POCKET, SETTINGS
 
@@ -35,6 +33,11 @@ TOKENIZER_FILES = (
     "*.model",
     "*.spm",
     "generation_config.json",
+)
+# Any of these makes a tokenizer; the first BERT repositories hold vocab.txt and nothing else.
+TOKENIZERS = (
+    *("tokenizer.json", "vocab.txt", "vocab.json", "spiece.model", "source.spm", "tokenizer.model"),
+    *("sentencepiece.bpe.model", "tokenizer_config.json"),
 )
 SAFE, SAFE_INDEX = "model.safetensors", "model.safetensors.index.json"
 PICKLE, PICKLE_INDEX = "pytorch_model.bin", "pytorch_model.bin.index.json"
@@ -101,7 +104,8 @@ def locate(model_id: str, kind: str) -> ModelFiles:
     """
     here = _on_this_machine(check_id(model_id), weights=True)
     if here is not None:
-        _check_config(model_id, here.path, kind)
+        if here.source != "pocket":  # a pocket model's task is known; an adapter's config describes its body
+            _check_config(model_id, here.path, kind)
         return here
     return _download(model_id, kind)
 
@@ -115,11 +119,12 @@ def tokenizer_files(model_id: str) -> Path:
     here = _on_this_machine(check_id(model_id), weights=False)
     if here is not None:
         return here.path
-    from huggingface_hub import snapshot_download
-
-    with _plain(model_id):
-        _repository(model_id)
-        return Path(snapshot_download(model_id, allow_patterns=list(TOKENIZER_FILES), token=_token(model_id)))
+    with download.plain(model_id):
+        sizes = _repository(model_id)
+        if "config.json" not in sizes or not any(name in sizes for name in TOKENIZERS):
+            raise VisitorError("no_tokenizer", model=model_id, reason="no file")
+        _fetch(model_id, TOKENIZER_FILES, sizes)
+    return _snapshot(model_id)
 
 
 def state(model_id: str) -> str:
@@ -193,14 +198,17 @@ def _cached(model_id: str, need_weights: bool) -> ModelFiles | None:
         return None
     folder = Path(config).parent
     if not need_weights:
-        names = ("tokenizer.json", "vocab.txt", "vocab.json", "spiece.model", "source.spm", "tokenizer.model")
-        return ModelFiles(model_id, folder, "cache") if any((folder / name).exists() for name in names) else None
+        return ModelFiles(model_id, folder, "cache") if _has_tokenizer(folder) else None
     files, pickled = weights(folder)
-    if not files or not any((folder / name).exists() for name in ("tokenizer.json", "tokenizer_config.json")):
+    if not files or not _has_tokenizer(folder):
         return None
     if pickled and not _may_unpickle(model_id):
         raise VisitorError("pickle_only", model=model_id)
     return ModelFiles(model_id, folder, "cache", allow_pickle=pickled)
+
+
+def _has_tokenizer(folder: Path) -> bool:
+    return any((folder / name).exists() for name in TOKENIZERS)
 
 
 def _may_unpickle(model_id: str) -> bool:
@@ -213,42 +221,53 @@ def _token(model_id: str) -> bool | None:
 
 
 def _download(model_id: str, kind: str) -> ModelFiles:
-    from huggingface_hub import hf_hub_download, snapshot_download
-
-    with _plain(model_id):
-        names = {sibling.rfilename for sibling in _repository(model_id).siblings or ()}
-        if "config.json" not in names:
+    with download.plain(model_id):
+        sizes = _repository(model_id)
+        if "config.json" not in sizes:
             raise VisitorError("not_a_model", model=model_id)
-        config = hf_hub_download(model_id, "config.json", token=_token(model_id))
-        _check_config(model_id, Path(config).parent, kind)
-        if names & {SAFE, SAFE_INDEX}:
+        if not any(name in sizes for name in TOKENIZERS):
+            raise VisitorError("no_tokenizer", model=model_id, reason="no file")
+        _fetch(model_id, ["config.json"], sizes)
+        _check_config(model_id, _snapshot(model_id), kind)
+        if any(name in sizes for name in (SAFE, SAFE_INDEX)):
             patterns = [SAFE, SAFE_INDEX, "model-*.safetensors"]
-        elif names & {PICKLE, PICKLE_INDEX}:
+        elif any(name in sizes for name in (PICKLE, PICKLE_INDEX)):
             if not _may_unpickle(model_id):
                 raise VisitorError("pickle_only", model=model_id)
             patterns = [PICKLE, PICKLE_INDEX, "pytorch_model-*.bin"]
         else:
             raise VisitorError("not_a_model", model=model_id)
-        with _watched(model_id) as bars:
-            snapshot_download(
-                model_id, allow_patterns=[*TOKENIZER_FILES, *patterns], token=_token(model_id), tqdm_class=bars
-            )
+        _fetch(model_id, patterns, sizes)
+        _fetch(model_id, TOKENIZER_FILES, sizes)
     here = _cached(model_id, need_weights=True)
     if here is None:
         raise VisitorError("download_incomplete", model=model_id)
     return here
 
 
-def _repository(model_id: str) -> Any:
-    """Ask the Hub about a repository first: one short request tells within seconds what is wrong, when it is."""
+def _repository(model_id: str) -> dict[str, int]:
+    """Ask the Hub what a repository holds: {file: bytes}. One short request tells what is wrong, when something is."""
     from huggingface_hub import HfApi
 
     if offline():
         known = catalog.card(model_id)
-        raise VisitorError(
-            "not_here_offline", model=model_id, size=f"{known.size_mb:,.0f} MB" if known and known.size_mb else "?"
-        )
-    return HfApi().model_info(model_id, timeout=SETTINGS.hub_timeout_s, token=_token(model_id))
+        size = f" ({known.size_mb:,.0f} MB)" if known and known.size_mb else ""
+        raise VisitorError("not_here_offline", model=model_id, size=size)
+    info = HfApi().model_info(model_id, timeout=SETTINGS.hub_timeout_s, token=_token(model_id), files_metadata=True)
+    return {sibling.rfilename: sibling.size or 0 for sibling in info.siblings or ()}
+
+
+def _fetch(model_id: str, patterns: Iterable[str], sizes: dict[str, int]) -> None:
+    names = [name for name in sizes if any(fnmatch(name, pattern) for pattern in patterns)]
+    if names:
+        wanted = {name: sizes[name] for name in names}
+        download.fetch(model_id, wanted, _token(model_id), SETTINGS.hub_timeout_s)
+
+
+def _snapshot(model_id: str) -> Path:
+    from huggingface_hub import try_to_load_from_cache
+
+    return Path(str(try_to_load_from_cache(model_id, "config.json", revision="main"))).parent
 
 
 def _check_config(model_id: str, folder: Path, kind: str) -> None:
@@ -266,91 +285,3 @@ def _check_config(model_id: str, folder: Path, kind: str) -> None:
     architectures = config.get("architectures") or [""]
     if not any(isinstance(name, str) and name.endswith(HEADS[kind]) for name in architectures):
         raise VisitorError("wrong_task", model=model_id, task=kind, made_for=str(architectures[0])[:80])
-
-
-_progress: dict[str, list[float]] = {}
-_progress_lock = threading.Lock()
-
-
-def progress() -> dict[str, tuple[int, int]]:
-    """Return {model id: (bytes here, bytes in all)} of the downloads under way."""
-    with _progress_lock:
-        return {model_id: (int(here), int(total)) for model_id, (here, total) in _progress.items()}
-
-
-@contextmanager
-def _watched(model_id: str) -> Iterator[Callable[..., Any]]:
-    """Yield a tqdm class for snapshot_download that counts into `progress` instead of drawing."""
-    from huggingface_hub.utils import tqdm
-
-    class Bar(tqdm):
-        def __init__(self, *args: Any, **kwargs: Any) -> None:
-            kwargs["disable"] = True
-            self.counts_bytes = kwargs.get("unit") == "B"
-            super().__init__(*args, **kwargs)
-            if self.counts_bytes:
-                with _progress_lock:
-                    _progress[model_id][0] += kwargs.get("initial") or 0
-                    _progress[model_id][1] += kwargs.get("total") or 0
-
-        def update(self, n: float | None = 1) -> None:
-            if self.counts_bytes:
-                with _progress_lock:
-                    _progress[model_id][0] += n or 0
-
-    with _progress_lock:
-        _progress[model_id] = [0, 0]
-    try:
-        yield Bar
-    finally:
-        with _progress_lock:
-            _progress.pop(model_id, None)
-
-
-@contextmanager
-def _plain(model_id: str) -> Iterator[None]:
-    """Turn what huggingface_hub raises into one sentence that names the cause."""
-    try:
-        yield
-    except VisitorError:
-        raise
-    except Exception as error:
-        raise _explain(error, model_id) from error
-
-
-def _explain(error: Exception, model_id: str) -> VisitorError:
-    import httpx2
-    from huggingface_hub import errors
-
-    chain = [error]
-    while (cause := chain[-1].__cause__ or chain[-1].__context__) is not None and cause not in chain:
-        chain.append(cause)
-    # The status of the response says most, wherever in the chain it stands; GatedRepoError comes before its parent.
-    for cause in chain:
-        if isinstance(cause, errors.GatedRepoError):
-            return VisitorError("gated", model=model_id)
-        if isinstance(cause, errors.RepositoryNotFoundError):
-            return VisitorError("unknown_model", model=model_id)
-        if isinstance(cause, (errors.EntryNotFoundError, errors.RevisionNotFoundError)) and not isinstance(
-            cause, errors.LocalEntryNotFoundError
-        ):
-            return VisitorError("not_a_model", model=model_id)
-        status = getattr(getattr(cause, "response", None), "status_code", None)
-        if status == 429:
-            wait = cause.response.headers.get("Retry-After", "")
-            return VisitorError("hub_too_many", model=model_id, seconds=wait if wait.isdigit() else "60")
-        if status is not None and status >= 500:
-            return VisitorError("hub_down", model=model_id, status=status)
-        if status in (401, 403):
-            return VisitorError("gated", model=model_id)
-        if isinstance(cause, errors.HFValidationError):
-            return VisitorError("bad_model_id", model=model_id[:80])
-        if isinstance(cause, httpx2.TimeoutException):
-            return VisitorError("hub_slow", model=model_id)
-        if isinstance(cause, httpx2.RemoteProtocolError):
-            return VisitorError("download_incomplete", model=model_id)
-        if isinstance(cause, OSError) and cause.errno == 28:
-            return VisitorError("disk_full", model=model_id)
-    if any(isinstance(cause, (httpx2.HTTPError, ConnectionError, errors.LocalEntryNotFoundError)) for cause in chain):
-        return VisitorError("no_network", model=model_id)
-    return VisitorError("load_failed", model=model_id, reason=type(error).__name__)

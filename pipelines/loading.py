@@ -102,12 +102,11 @@ def default_model(task: str, text: str | None = None) -> str:
         for card in cards:
             if states[card.id] == wanted and (language is None or language in card.languages):
                 return card.id
-    for card in cards:
-        if states[card.id] in ("pocket", "cached"):
-            return card.id
-    if hub.offline() or not cards:
+    here = [card.id for card in cards if states[card.id] in ("pocket", "cached")]
+    there = [] if hub.offline() else [card.id for card in cards if states[card.id] == "remote"]
+    if not here and not there:
         raise needs_hub(task)
-    return cards[0].id
+    return (here + there)[0]
 
 
 def needs_hub(task: str) -> VisitorError:

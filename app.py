@@ -1,0 +1,135 @@
+"""Model Classroom: one page, a tab for each module of TABS, and the same abilities as API and MCP tools.
+
+Run `python app.py` (add --mcp to serve the endpoints as MCP tools too).
+"""
+
+from __future__ import annotations
+
+import argparse
+import threading
+from importlib import import_module
+
+import gradio as gr
+
+from pipelines import hub, loading
+from settings import ROOT
+from tabs import TABS, _api
+from tabs._i18n import LANGUAGES, both, label, language, page_translations, say
+
+ASSETS = ROOT / "assets"
+HOUR_S = 3600
+SANS = ("Pretendard", "Noto Sans KR", "Apple SD Gothic Neo", "Malgun Gothic", "system-ui", "sans-serif")
+MONO = ("D2Coding", "Noto Sans Mono CJK KR", "monospace")
+NAME = "<h1>{title}<small>{tagline}</small></h1>"
+SWITCHES = (
+    '<button type="button" data-mc="larger" aria-label="A+ {larger_plain}" title="{larger_plain}">A+</button>'
+    '<button type="button" data-mc="language">{language}</button>'
+)
+
+
+def build() -> gr.Blocks:
+    """Build the page: header, tabs, API. Nothing heavy is imported and no model is touched."""
+    pages = {name: import_module(f"tabs.{name}") for name in TABS}
+    built = {name: module.build() for name, module in pages.items()}
+    with gr.Blocks(title="모델 교실 · Model Classroom", delete_cache=(HOUR_S, HOUR_S), analytics_enabled=False) as page:
+        with gr.Row(elem_classes="mc-header"):
+            gr.HTML(NAME.format(title=both("app.title"), tagline=both("app.tagline")), elem_classes="mc-name")
+            status = gr.HTML(elem_classes="mc-status")
+            larger = " · ".join(say(lang, "app.larger") for lang in LANGUAGES)
+            switches = SWITCHES.format(larger_plain=larger, language=both("app.language"))
+            gr.HTML(switches, elem_classes="mc-switches")
+        with gr.Tabs(elem_id="mc-tabs") as tabs:
+            for name, blocks in built.items():
+                with gr.Tab(label(pages[name].TITLE), id=name):
+                    blocks.render()
+        quiet = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
+        page.load(_tab_from_link, None, tabs, **quiet)
+        clock = gr.Timer(2)
+        gr.on([page.load, clock.tick], _status, None, [status, clock], **quiet)
+        _api.register()
+    return page
+
+
+def launch(page: gr.Blocks, *, mcp: bool = False, **options: object) -> str:
+    """Serve the page and, once it is up, load the pocket models in the background.
+
+    Returns:
+        The local address.
+    """
+    page.queue(default_concurrency_limit=8, max_size=400)
+    _, address, _ = page.launch(
+        prevent_thread_lock=True,
+        theme=_theme(),
+        css_paths=sorted(ASSETS.glob("*.css"), key=lambda path: path.name != "style.css"),
+        head="".join(f"<script>{path.read_text('utf-8')}</script>" for path in sorted(ASSETS.glob("*.js"))),
+        i18n=page_translations(),
+        footer_links=["api"],
+        run_history=False,
+        show_error=False,
+        enable_monitoring=False,
+        ssr_mode=False,
+        max_file_size="20mb",
+        mcp_server=mcp,
+        **options,
+    )
+    # A moment later, so that importing torch does not slow the first visitor's page.
+    threading.Timer(0.5, loading.start_warm_up).start()
+    return address
+
+
+def _theme() -> gr.themes.Base:
+    accent, accent_dark = "#3056d3", "#8ea8ff"
+    return gr.themes.Base(
+        primary_hue=gr.themes.colors.indigo,
+        neutral_hue=gr.themes.colors.slate,
+        radius_size=gr.themes.sizes.radius_lg,
+        text_size=gr.themes.sizes.text_lg,
+        font=SANS,
+        font_mono=MONO,
+    ).set(
+        button_primary_background_fill=accent,
+        button_primary_background_fill_hover="#2446b8",
+        button_primary_background_fill_dark=accent_dark,
+        button_primary_text_color_dark="#10131a",
+        block_background_fill="transparent",
+        block_background_fill_dark="transparent",
+        input_background_fill="white",
+        input_background_fill_dark="*neutral_800",
+        input_border_width="1px",
+        block_border_width="0px",
+        block_shadow="none",
+        block_label_text_color="*neutral_700",
+        block_label_text_color_dark="*neutral_200",
+        block_info_text_color="*neutral_600",
+        block_info_text_color_dark="*neutral_300",
+        color_accent=accent,
+        border_color_accent=accent,
+    )
+
+
+def _tab_from_link(request: gr.Request) -> gr.Tabs:
+    wanted = (request.query_params or {}).get("tab")
+    return gr.Tabs(selected=wanted) if wanted in TABS else gr.skip()
+
+
+def _status(request: gr.Request) -> tuple[str, gr.Timer]:
+    """Say whether the Hub may be reached and how many models are loaded; the clock stops when all are."""
+    lang, ready = language(request), len(loading.ready())
+    done = ready >= len(loading.PRELOAD)
+    where = say(lang, "app.offline" if hub.offline() else "app.online")
+    models = say(lang, "app.status_ready", count=ready)
+    more = "" if done else f" · {say(lang, 'app.status_loading')}"
+    dot = '<span class="mc-dot{}">●</span>'.format("" if ready else " mc-off")
+    return f'<p role="status">{dot} {where} · {models}{more}</p>', gr.Timer(active=not done)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--mcp", action="store_true", help="serve the API endpoints as MCP tools too")
+    page = build()
+    launch(page, mcp=parser.parse_args().mcp)
+    page.block_thread()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,248 @@
+"""Sentiment, side by side: several models on several sentences, on one scale.
+
+The visitor writes sentences (or opens a CSV, perhaps with the right answers), ticks models, and sees a table: a row a
+sentence, a column a model, disagreements first. "Why?" in a row paints each model's weight of each word; with gold
+labels every model gets its marks and a confusion matrix.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from typing import Any
+
+import gradio as gr
+
+from pipelines import catalog, importance, sentiment, table_files
+from pipelines.errors import VisitorError
+from pipelines.run import Run
+from settings import ROOT
+from tabs import _sentiment_views, _ui
+from tabs._i18n import both, label, language, say
+
+TITLE = "tab.sentiment"
+EXAMPLES = ROOT / "assets" / "examples"
+# A button inside the table says which row is asked about; the component passes it on as an event.
+ASK = """
+element.addEventListener("click", (event) => {
+  const pressed = event.target.closest("[data-why]");
+  const { why, method } = pressed ? pressed.dataset : {};
+  if (pressed) trigger("click", { row: Number(why), method: method || "leave_one_out" });
+});
+"""
+
+
+@dataclass(frozen=True)
+class _Shown:
+    """The comparison on screen, kept for "Why?"."""
+
+    run: Run
+    arguments: dict[str, Any]
+
+
+def build(
+    compare: Callable[..., Iterator[Run]] = sentiment.compare_each,
+    explain: Callable[..., Run] = importance.explain,
+    working: Callable[[], list[str]] = sentiment.working_models,
+) -> gr.Blocks:
+    """Build the tab.
+
+    Args:
+        compare: (texts, models, gold) -> the comparison after each model.
+        explain: (text, model, method) -> the weight of each word.
+        working: () -> ids of the models ticked at first: those that answer without a download.
+    """
+    with gr.Blocks() as page:
+        shown = gr.State(None)
+        with gr.Row(elem_classes="mc-columns"):
+            with gr.Column(scale=5, min_width=280, elem_classes="mc-left mc-sc-form"):
+                _ui.intro("sentiment.intro")
+                _ui.chips(_chips())
+                text = gr.Textbox(
+                    lines=4,
+                    max_lines=12,
+                    label=label("sentiment.text"),
+                    info=label("sentiment.text_info"),
+                    elem_id="mc-sentiment-text",
+                    elem_classes="mc-field",
+                )
+                with gr.Row(elem_classes="mc-sc-files"):
+                    upload = gr.UploadButton(
+                        label("sentiment.upload"), file_types=[".csv", ".tsv", ".txt"], size="sm", scale=0
+                    )
+                    gr.HTML(_example_files())
+                models = gr.CheckboxGroup(
+                    choices=[
+                        (_ui.badge(card).replace("↓ ", "↓\u00a0").replace(" MB", "\u00a0MB"), card.id)
+                        for card in catalog.offered("sentiment")
+                    ],
+                    value=working()[: sentiment.MAX_MODELS],
+                    label=label("sentiment.models"),
+                    info=label("sentiment.models_info"),
+                    elem_id="mc-sentiment-model",
+                    elem_classes="mc-sc-models",
+                )
+                with gr.Accordion(label("ui.options"), open=False, elem_classes="mc-options"):
+                    others = gr.Textbox(
+                        label=label("sentiment.others"), info=label("sentiment.others_info"), max_lines=1
+                    )
+                run, stop = _ui.run_row(stop=True)
+                error = _ui.error_line()
+            with gr.Column(scale=8, min_width=320, elem_classes="mc-right"):
+                answer = gr.HTML(
+                    f'<div class="mc-panel mc-empty"><p>{both("sentiment.empty")}</p></div>',
+                    elem_classes="mc-answer",
+                    js_on_load=ASK,
+                )
+
+        quiet = {"show_progress": "hidden", "api_visibility": "private"}
+        lane = quiet | _ui.TEXT_LANE | {"trigger_mode": "once"}
+        page.load(_from_link, None, [text, models, others], queue=False, **quiet)
+        upload.upload(_ui.guarded(_read_file), upload, [error, text], queue=False, **quiet)
+        started = run.click(_comparing(compare), [text, models, others], [error, answer, shown], **lane)
+        asked = answer.click(_explaining(explain), shown, [error, answer], **(lane | {"trigger_mode": "always_last"}))
+        # Two listeners in this order: one alone would tidy up before it cancels.
+        stop.click(None, cancels=[started, asked], **quiet)
+        stop.click(_settle, shown, [error, answer], queue=False, **quiet)
+    return page
+
+
+def _chips() -> list[tuple[str, str, dict[str, str]]]:
+    found = []
+    for lang in ("ko", "en"):
+        for name in ("tricky", "gold"):
+            table = table_files.read_table(EXAMPLES / f"sentiment-{name}-{lang}.csv")
+            lines = _lines(table) if name == "gold" else "\n".join(table.texts)
+            found.append((lang, say(lang, f"sentiment.example_{name}"), {"mc-sentiment-text": lines}))
+    return found
+
+
+def _example_files() -> str:
+    return "".join(
+        f'<span lang="{lang}">'
+        + _sentiment_views.example_file(EXAMPLES / f"sentiment-gold-{lang}.csv", say(lang, "sentiment.example_file"))
+        + "</span>"
+        for lang in ("ko", "en")
+    )
+
+
+def _lines(table: table_files.Table) -> str:
+    """Return a table as it would be typed: one sentence per line, a gold label after a tab."""
+    flat = [" ".join(text.split()) for text in table.texts]
+    if table.gold is None:
+        return "\n".join(flat)
+    return "\n".join(f"{text}\t{gold}" if gold else text for text, gold in zip(flat, table.gold, strict=True))
+
+
+def _read_file(lang: str, path: str | None) -> str:
+    """Turn an uploaded table into lines the visitor sees and may edit; its rows are not kept anywhere else."""
+    if path is None:
+        raise VisitorError("table_empty")
+    return _lines(table_files.read_table(path))
+
+
+def _from_link(request: gr.Request) -> list[Any]:
+    """Fill the form a link names: ?tab=sentiment&text=…&model=…,…"""
+    query = dict(request.query_params or {})
+    if query.get("tab") != "sentiment":
+        return [gr.skip()] * 3
+    named = [name for name in query.get("model", "").split(",") if name][: sentiment.MAX_MODELS]
+    listed = [card.id for card in catalog.offered("sentiment")]
+    ticked = [name for name in named if name in listed]
+    typed = ", ".join(name for name in named if name not in listed)
+    return [query.get("text", gr.skip()), ticked if named else gr.skip(), typed or gr.skip()]
+
+
+def _comparing(compare: Callable[..., Iterator[Run]]) -> Callable[..., Iterator[list[Any]]]:
+    def run(request: gr.Request, typed: str, ticked: list[str], others: str) -> Iterator[list[Any]]:
+        lang = language(request)
+        try:
+            texts, gold = table_files.parse_lines(typed or "")
+            models = [*(ticked or []), *(name.strip() for name in (others or "").split(",") if name.strip())]
+            models = list(dict.fromkeys(models))
+            arguments = {"texts": texts, "models": models, **({"gold": gold} if gold else {})}
+            for step in _polled(compare(texts, models, gold)):
+                if step is None or not step.timing:
+                    yield [_ui.waiting(lang), gr.skip(), gr.skip()]
+                    continue
+                shown = _Shown(step, arguments)
+                pending = [name for name in models if name not in step.result["models"]]
+                yield [_ui.waiting(lang) if pending else "", _answer(shown, lang, pending), shown]
+        except Exception as error:
+            yield [_ui.error_html(error, lang), gr.skip(), gr.skip()]
+
+    return run
+
+
+def _explaining(explain: Callable[..., Run]) -> Callable[..., Iterator[list[Any]]]:
+    def run(request: gr.Request, shown: _Shown | None, event: gr.EventData) -> Iterator[list[Any]]:
+        lang = language(request)
+        row, method = getattr(event, "row", None), getattr(event, "method", "leave_one_out")
+        if shown is None or not isinstance(row, int):
+            yield [gr.skip(), gr.skip()]
+            return
+        rows = shown.run.result["rows"]
+        if not 0 <= row < len(rows):
+            yield ["", _answer(shown, lang)]
+            return
+        try:
+            names = list(rows[row]["results"])
+            found: dict[str, Any] = {}
+            for name in names:
+                waiting = names[len(found) :]
+                yield [_ui.waiting(lang), _explained(shown, row, found, waiting, method, lang)]
+                try:
+                    found[name] = explain(rows[row]["text"], name, method).result
+                except VisitorError as error:
+                    found[name] = error
+            yield ["", _explained(shown, row, found, [], method, lang)]
+        except Exception as error:
+            yield [_ui.error_html(error, lang), _answer(shown, lang)]
+
+    return run
+
+
+def _explained(shown: _Shown, row: int, found: dict[str, Any], waiting: list[str], method: str, lang: str) -> str:
+    words = _sentiment_views.words(shown.run.result["rows"][row]["text"], found, waiting, row, method, lang)
+    return _answer(shown, lang, explained=row, explanation=words)
+
+
+def _settle(request: gr.Request, shown: _Shown | None) -> list[Any]:
+    """After Stop: what had arrived stays, columns that were waited for go."""
+    # The cancelled run may be about to answer once more; that answer must not come after this one.
+    time.sleep(_ui.POLL_S)
+    return ["", gr.skip() if shown is None else _answer(shown, language(request))]
+
+
+def _answer(shown: _Shown, lang: str, pending: list[str] | None = None, **options: Any) -> str:
+    body = _sentiment_views.comparison(shown.run.result, lang, pending or [], **options)
+    # Each column shows its own milliseconds; the line below them adds up the run.
+    models = say(lang, "sentiment.count_models", count=len(shown.run.timing))
+    total = replace(shown.run, model=models, timing={"model": sum(shown.run.timing.values())})
+    return _ui.panel(body, total, lang, "compare_sentiment", shown.arguments)
+
+
+def _polled(steps: Iterator[Run]) -> Iterator[Run | None]:
+    """Yield each step, and None again and again while one takes long, so that the page can say how far it is."""
+    worker = ThreadPoolExecutor(1)
+    try:
+        while True:
+            step = worker.submit(next, steps, None)
+            while not step.done():
+                try:
+                    step.exception(_ui.POLL_S)
+                except TimeoutError:
+                    yield None
+            run = step.result()
+            if run is None:
+                return
+            yield run
+    finally:
+        # Not waited for: after Stop the model at work finishes alone, and the next one is never asked.
+        worker.shutdown(wait=False)
+
+
+if __name__ == "__main__":
+    build().launch()

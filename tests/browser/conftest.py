@@ -1,0 +1,66 @@
+"""The page in a real browser: a fresh page for each test, on the server that all tests share."""
+
+import os
+import shutil
+
+import pytest
+
+CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome") or shutil.which("chromium-browser")
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+WIDTHS = (1280, 390)
+LOCALES = {"ko": "ko-KR", "en": "en-US"}
+
+
+def pytest_collection_modifyitems(items):
+    for item in items:
+        if "tests/browser" in str(item.path).replace(os.sep, "/"):
+            item.add_marker(pytest.mark.browser)
+            if CHROMIUM is None:
+                item.add_marker(pytest.mark.skip(reason="Chromium is not installed"))
+
+
+@pytest.fixture(scope="session")
+def chromium():
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def visit(chromium, address):
+    """Return open(language, width=1280, path="/", scheme="light") -> a page that is ready; fails on script errors."""
+    contexts, problems = [], []
+
+    def open_page(language, width=1280, path="/", scheme="light"):
+        context = chromium.new_context(
+            locale=LOCALES[language], viewport={"width": width, "height": 900}, color_scheme=scheme
+        )
+        context.set_default_timeout(20_000)
+        contexts.append(context)
+        page = context.new_page()
+        page.on("pageerror", lambda error: problems.append(str(error)))
+        page.on("dialog", lambda dialog: (problems.append(f"dialog: {dialog.message}"), dialog.dismiss()))
+        page.goto(address + path)
+        page.locator("#mc-tabs").wait_for()
+        return page
+
+    yield open_page
+    for context in contexts:
+        context.close()
+    assert not problems
+
+
+def fits(page):
+    """Tell whether the page scrolls only downwards."""
+    return page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")

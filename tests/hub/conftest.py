@@ -1,0 +1,86 @@
+"""Fixtures: a Hub on this machine with tiny models, and caches of its own.
+
+huggingface_hub reads HF_ENDPOINT and HF_HOME when it is imported, so these tests need a process whose environment was
+set first. Asked for alone (`pytest tests/hub`) they run here; as part of a larger run, test_own_process.py starts them
+in a process of their own.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.hub.environment import HERE, HOME, HUB, UNSET, environment
+
+
+def alone(config: pytest.Config) -> bool:
+    asked = [Path(argument.split("::")[0]).resolve() for argument in config.args]
+    return bool(asked) and all(path == HERE or HERE in path.parents for path in asked)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if alone(config):
+        assert "huggingface_hub" not in sys.modules, "the environment must be set before huggingface_hub is imported"
+        os.environ.update(environment())
+        for name in UNSET:
+            os.environ.pop(name, None)
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    if collection_path.parent == HERE and collection_path.name.startswith("test_"):
+        return (collection_path.name == "test_own_process.py") == alone(config) or None
+    return None
+
+
+@pytest.fixture(scope="session")
+def served():
+    """The running local Hub, with every tiny model."""
+    import transformers
+
+    from tests.hub import tiny_models
+
+    transformers.logging.set_verbosity_error()
+    transformers.logging.disable_progress_bar()
+    with HUB:
+        tiny_models.build(HUB.root)
+        yield HUB
+    shutil.rmtree(HUB.root, ignore_errors=True)
+    shutil.rmtree(HOME, ignore_errors=True)
+
+
+@pytest.fixture
+def hub(served):
+    """The local Hub, answering rightly again, with an empty list of requests."""
+    served.mend()
+    served.requests.clear()
+    yield served
+    served.mend()
+
+
+@pytest.fixture
+def restart(monkeypatch):
+    """A function after which nothing is loaded or remembered; what was downloaded is still there."""
+    from pipelines import loading, text_tasks
+    from pipelines.cache import ModelCache
+    from pipelines.memo import Memo
+
+    def forget() -> None:
+        monkeypatch.setattr(loading, "CACHE", ModelCache(10**9))
+        monkeypatch.setattr(loading, "_tokenizers", {})
+        monkeypatch.setattr(text_tasks, "MEMO", Memo(10**7))
+
+    return forget
+
+
+@pytest.fixture
+def empty(monkeypatch, tmp_path, restart):
+    """Nothing downloaded, loaded or remembered; the folder that downloads go to."""
+    from huggingface_hub import constants
+
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
+    restart()
+    return tmp_path / "hub"

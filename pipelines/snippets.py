@@ -12,7 +12,7 @@ CLASSIFIER = """\
 from transformers import pipeline
 
 <<source>>
-classifier = pipeline("text-classification", model=source)
+classifier = pipeline("text-classification", model=source, dtype="float32")
 """
 
 ADAPTER = """\
@@ -22,7 +22,7 @@ from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTok
 
 <<source>>
 config = AutoConfig.from_pretrained(source)
-body = AutoModelForSequenceClassification.from_pretrained(get_model_path(), config=config)
+body = AutoModelForSequenceClassification.from_pretrained(get_model_path(), config=config, dtype="float32")
 model = PeftModel.from_pretrained(body, source)  # the few weights that were trained, on top of the body's
 classifier = pipeline("text-classification", model=model, tokenizer=AutoTokenizer.from_pretrained(source))
 """
@@ -57,7 +57,7 @@ from transformers import AutoModel, AutoTokenizer
 
 <<source>>
 tokenizer = AutoTokenizer.from_pretrained(source)
-model = AutoModel.from_pretrained(source).eval()
+model = AutoModel.from_pretrained(source, dtype="float32").eval()
 
 
 def embed(texts):
@@ -108,7 +108,7 @@ ZERO_SHOT_NLI = """\
 from transformers import pipeline
 
 <<source>>
-classifier = pipeline("zero-shot-classification", model=source)
+classifier = pipeline("zero-shot-classification", model=source, dtype="float32")
 found = classifier(
     <<text>>,
     candidate_labels=<<labels>>,
@@ -124,7 +124,9 @@ from transformers import pipeline
 
 <<source>>
 # "<<strategy>>" joins the tokens of one name.
-recognizer = pipeline("token-classification", model=source, aggregation_strategy="<<strategy>>", stride=32)
+recognizer = pipeline(
+    "token-classification", model=source, aggregation_strategy="<<strategy>>", stride=32, dtype="float32"
+)
 text = <<text>>
 result = recognizer(text)
 for entity in result:
@@ -137,7 +139,7 @@ from transformers import AutoModelForQuestionAnswering, AutoTokenizer
 
 <<source>>
 tokenizer = AutoTokenizer.from_pretrained(source)
-model = AutoModelForQuestionAnswering.from_pretrained(source).eval()
+model = AutoModelForQuestionAnswering.from_pretrained(source, dtype="float32").eval()
 question = <<question>>
 context = <<context>>
 
@@ -178,7 +180,7 @@ FILL_MASK = """\
 from transformers import pipeline
 
 <<source>>
-unmasker = pipeline("fill-mask", model=source)
+unmasker = pipeline("fill-mask", model=source, dtype="float32")
 tokenizer = unmasker.tokenizer
 text = <<text>>.replace(<<mask>>, tokenizer.mask_token)
 # Special tokens such as [UNK] are no words: ask for some more and leave them out.
@@ -194,7 +196,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 <<source>>
 tokenizer = AutoTokenizer.from_pretrained(source)
-model = AutoModelForCausalLM.from_pretrained(source).eval()
+model = AutoModelForCausalLM.from_pretrained(source, dtype="float32").eval()
 <<seed>>
 inputs = tokenizer(<<prompt>>, return_tensors="pt")
 output = model.generate(**inputs, <<settings>>)
@@ -228,7 +230,7 @@ from transformers import AutoModelForSeq2SeqLM, AutoTokenizer, GenerationConfig
 
 <<source>>
 tokenizer = AutoTokenizer.from_pretrained(source)
-model = AutoModelForSeq2SeqLM.from_pretrained(source).eval()
+model = AutoModelForSeq2SeqLM.from_pretrained(source, dtype="float32").eval()
 # What the model's own files say about the task: T5's prefix, lengths, beams.
 tasks = getattr(model.config, "task_specific_params", None) or {}
 task = dict(<<task>>)
@@ -263,7 +265,7 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 <<source>>
 tokenizer = AutoTokenizer.from_pretrained(source)
-model = AutoModelForSequenceClassification.from_pretrained(source).eval()
+model = AutoModelForSequenceClassification.from_pretrained(source, dtype="float32").eval()
 inputs = tokenizer(<<texts>>, truncation=True, return_tensors="pt")
 with torch.inference_mode():
     scores = model(**inputs).logits[0].softmax(-1)

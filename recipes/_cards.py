@@ -156,6 +156,9 @@ Measured by `{card.command}`, which also wrote this table (`metrics.json`).
 ## Limits
 
 {card.limits}
+
+These weights were made by this recipe's stages over several runs while the recipe grew; a fresh run gives weights that
+differ from them, and figures near these.
 """
     (folder / "README.md").write_text(text, encoding="utf-8")
 

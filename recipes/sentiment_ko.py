@@ -122,20 +122,24 @@ def pretrain(tokenizer: Tokenizer, train: Examples, dev: Examples, work: Path, m
 
 
 def finetune(
-    model: body.TwoTasks, train: Examples, dev: Examples, everyday: Examples, work: Path, minutes: float
+    model: body.TwoTasks, train: Examples, dev: Examples, everyday: Examples, work: Path, rounds: list[float]
 ) -> body.TwoTasks:
+    """Rounds of training on the classes, each so many minutes: the rates rise again and fall to zero in each."""
+
     def one_pass(rng: np.random.Generator) -> Examples:
         reviews = join_some(fewer_positive(train, rng), rng)
         for _ in range(8):
             reviews = together(reviews, everyday)
         return reviews
 
-    if (work / "finetuned.pt").exists():
-        model.load_state_dict(torch.load(work / "finetuned.pt"))
-        return model
-    stage = body.Stage("finetune", minutes, Rates(matrices=0.01, rest=0.001), WEIGHTS, seed=1)
-    body.train(model, stage, one_pass, work / "finetune.checkpoint.pt", watcher(dev))
-    torch.save(model.cpu().state_dict(), work / "finetuned.pt")
+    for number, minutes in enumerate(rounds, 1):
+        done = work / f"finetuned-{number}.pt"
+        if not done.exists():
+            rates = Rates(matrices=0.01, rest=0.001) if number == 1 else Rates(matrices=0.008, rest=0.0008)
+            stage = body.Stage("finetune", minutes, rates, WEIGHTS, seed=number)
+            body.train(model, stage, one_pass, work / f"finetune-{number}.checkpoint.pt", watcher(dev))
+            torch.save(model.cpu().state_dict(), done)
+        model.load_state_dict(torch.load(done))
     return model
 
 
@@ -169,7 +173,7 @@ def main() -> None:
     parser.add_argument("--work", type=Path, default=Path("build/sentiment-ko"), help="checkpoints")
     parser.add_argument("--output", type=Path, default=POCKET, help="where the two model folders go")
     parser.add_argument("--pretrain-minutes", type=float, default=24)
-    parser.add_argument("--finetune-minutes", type=float, default=34)
+    parser.add_argument("--finetune-minutes", type=float, nargs="+", default=[34, 40], help="one number a round")
     parser.add_argument("--evaluate", action="store_true", help="measure the folders that are there, train nothing")
     parser.add_argument("--threads", type=int, default=os.cpu_count())
     options = parser.parse_args()

@@ -12,14 +12,10 @@ from importlib import import_module
 import gradio as gr
 
 from pipelines import hub, loading
-from settings import ROOT
-from tabs import TABS, _api
-from tabs._i18n import LANGUAGES, both, label, language, page_translations, say
+from tabs import TABS, _api, _page
+from tabs._i18n import LANGUAGES, both, label, language, say
 
-ASSETS = ROOT / "assets"
 HOUR_S = 3600
-SANS = ("Pretendard", "Noto Sans KR", "Apple SD Gothic Neo", "Malgun Gothic", "system-ui", "sans-serif")
-MONO = ("D2Coding", "Noto Sans Mono CJK KR", "monospace")
 NAME = "<h1>{title}<small>{tagline}</small></h1>"
 SWITCHES = (
     '<button type="button" data-mc="larger" aria-label="A+ {larger_plain}" title="{larger_plain}">A+</button>'
@@ -59,10 +55,7 @@ def launch(page: gr.Blocks, *, mcp: bool = False, **options: object) -> str:
     page.queue(default_concurrency_limit=8, max_size=400)
     _, address, _ = page.launch(
         prevent_thread_lock=True,
-        theme=_theme(),
-        css_paths=sorted(ASSETS.glob("*.css"), key=lambda path: path.name != "style.css"),
-        head="".join(f"<script>{path.read_text('utf-8')}</script>" for path in sorted(ASSETS.glob("*.js"))),
-        i18n=page_translations(),
+        **_page.options(),
         footer_links=["api"],
         run_history=False,
         show_error=False,
@@ -75,36 +68,6 @@ def launch(page: gr.Blocks, *, mcp: bool = False, **options: object) -> str:
     # A moment later, so that importing torch does not slow the first visitor's page.
     threading.Timer(0.5, loading.start_warm_up).start()
     return address
-
-
-def _theme() -> gr.themes.Base:
-    accent, accent_dark = "#3056d3", "#8ea8ff"
-    return gr.themes.Base(
-        primary_hue=gr.themes.colors.indigo,
-        neutral_hue=gr.themes.colors.slate,
-        radius_size=gr.themes.sizes.radius_lg,
-        text_size=gr.themes.sizes.text_lg,
-        font=SANS,
-        font_mono=MONO,
-    ).set(
-        button_primary_background_fill=accent,
-        button_primary_background_fill_hover="#2446b8",
-        button_primary_background_fill_dark=accent_dark,
-        button_primary_text_color_dark="#10131a",
-        block_background_fill="transparent",
-        block_background_fill_dark="transparent",
-        input_background_fill="white",
-        input_background_fill_dark="*neutral_800",
-        input_border_width="1px",
-        block_border_width="0px",
-        block_shadow="none",
-        block_label_text_color="*neutral_700",
-        block_label_text_color_dark="*neutral_200",
-        block_info_text_color="*neutral_600",
-        block_info_text_color_dark="*neutral_300",
-        color_accent=accent,
-        border_color_accent=accent,
-    )
 
 
 def _tab_from_link(request: gr.Request) -> gr.Tabs:

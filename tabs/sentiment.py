@@ -19,7 +19,7 @@ from pipelines import catalog, importance, sentiment, table_files
 from pipelines.errors import VisitorError
 from pipelines.run import Run
 from settings import ROOT
-from tabs import _sentiment_views, _ui
+from tabs import _page, _sentiment_views, _ui
 from tabs._i18n import both, label, language, say
 
 TITLE = "tab.sentiment"
@@ -245,4 +245,5 @@ def _polled(steps: Iterator[Run]) -> Iterator[Run | None]:
 
 
 if __name__ == "__main__":
-    build().launch()
+    page = build()
+    page.launch(**_page.options())

@@ -15,7 +15,7 @@ import gradio as gr
 
 from pipelines import inputs, stages, text_tasks
 from pipelines.catalog import TASKS
-from tabs import _ui, _views
+from tabs import _page, _ui, _views
 from tabs._forms import FORMS, Field, elem_id, examples
 from tabs._i18n import label
 
@@ -181,4 +181,5 @@ def _stages(explain: Callable[..., dict], lang: str, last: tuple[str, dict, str]
 
 
 if __name__ == "__main__":
-    build().launch()
+    page = build()
+    page.launch(**_page.options())

@@ -22,8 +22,8 @@ from pipelines.errors import VisitorError
 from pipelines.run import Run
 from pipelines.simple_tokenizers import SIMPLE
 from settings import ROOT
+from tabs import _page, _tokens, _ui
 from tabs import _token_tools as tools
-from tabs import _tokens, _ui
 from tabs._i18n import both, label, language, say, sentence
 
 TITLE = "tab.tokenizer"
@@ -285,7 +285,7 @@ def _answer(do: Functions, form: Form, lang: str, fetch: bool) -> str:
         for name in names
     ]
     timing = f'<p class="mc-timing">{html.escape(say(lang, "stage.tokenize"))} {spent:,.1f} ms · CPU</p>'
-    link = f'<button type="button" class="mc-link" data-mc="link">⧉ {html.escape(say(lang, "ui.link"))}</button>'
+    link = f'<button type="button" class="mc-link" data-mc="link">🔗 {html.escape(say(lang, "ui.link"))}</button>'
     body = "".join(cards) + _tokens.legend(lang) + timing + f'<div class="mc-more">{link}</div>'
     return f'<div class="mc-panel tk-answer">{body}</div>'
 
@@ -399,4 +399,5 @@ VIEWS = dict(
 )  # fmt: skip
 
 if __name__ == "__main__":
-    build().launch()
+    page = build()
+    page.launch(**_page.options())

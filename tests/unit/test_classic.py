@@ -6,10 +6,10 @@ import torch
 import transformers
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tiny_models import loaded, wordpiece
 from transformers.pipelines import PIPELINE_REGISTRY
 
 from pipelines import classic
+from tests.unit.tiny_models import loaded, wordpiece
 
 CONTEXT = "Anna lives in Seoul . the cat sat on a mat in Berlin . 나는 서울에 산다"
 QUESTION = "where is Anna"

@@ -6,12 +6,12 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tiny_models import LENGTH, install, loaded
 
 from pipelines import text_tasks
 from pipelines.catalog import ModelCard
 from pipelines.errors import VisitorError
 from pipelines.polarity import polarity
+from tests.unit.tiny_models import LENGTH, install, loaded
 
 NLI = ("contradiction", "neutral", "entailment")
 

@@ -5,11 +5,11 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tiny_models import install, loaded
 
 from pipelines import embeddings, rewriting, text_tasks
 from pipelines.errors import VisitorError
 from pipelines.run import Stopwatch
+from tests.unit.tiny_models import install, loaded
 
 STORY = "The cat sat on a mat. The dog sat on the mat. Anna lives in Seoul! 나는 서울에 산다. 영화 정말 재미있다."
 

@@ -6,9 +6,9 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tiny_models import install, loaded
 
 from pipelines import text_tasks
+from tests.unit.tiny_models import install, loaded
 
 PROMPT = "the cat 한글"
 

@@ -4,10 +4,10 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tiny_models import LENGTH, install, loaded
 
 from pipelines import spans, text_tasks
 from pipelines.errors import VisitorError
+from tests.unit.tiny_models import LENGTH, install, loaded
 
 TAGS = ("O", "B-PER", "I-PER", "B-LOC", "I-LOC")
 TEXT = st.text(

@@ -4,11 +4,11 @@ import json
 
 import pytest
 import torch
-from tiny_models import install, loaded
 
 from pipelines import catalog, text_tasks
 from pipelines.errors import VisitorError
 from pipelines.stages import MOST_TOKENS, stages
+from tests.unit.tiny_models import install, loaded
 
 NLI = ("contradiction", "neutral", "entailment")
 TAGS = ("O", "B-PER", "I-PER", "B-LOC", "I-LOC")

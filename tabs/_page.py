@@ -1,0 +1,55 @@
+"""How the page looks: theme, styles, scripts and translations, for the whole page and for a tab that runs alone."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gradio as gr
+
+from settings import ROOT
+from tabs._i18n import page_translations
+
+ASSETS = ROOT / "assets"
+SANS = ("Pretendard", "Noto Sans KR", "Apple SD Gothic Neo", "Malgun Gothic", "system-ui", "sans-serif")
+MONO = ("D2Coding", "Noto Sans Mono CJK KR", "monospace")
+
+
+def options() -> dict[str, Any]:
+    """Return the arguments of launch() that make the look; call it when all components are built."""
+    return {
+        "theme": theme(),
+        "css_paths": sorted(ASSETS.glob("*.css"), key=lambda path: path.name != "style.css"),
+        "head": "".join(f"<script>{path.read_text('utf-8')}</script>" for path in sorted(ASSETS.glob("*.js"))),
+        "i18n": page_translations(),
+    }
+
+
+def theme() -> gr.themes.Base:
+    """Return gradio's theme in our colours and fonts; the rest is in style.css."""
+    accent, accent_dark = "#3056d3", "#8ea8ff"
+    return gr.themes.Base(
+        primary_hue=gr.themes.colors.indigo,
+        neutral_hue=gr.themes.colors.slate,
+        radius_size=gr.themes.sizes.radius_lg,
+        text_size=gr.themes.sizes.text_lg,
+        font=SANS,
+        font_mono=MONO,
+    ).set(
+        button_primary_background_fill=accent,
+        button_primary_background_fill_hover="#2446b8",
+        button_primary_background_fill_dark=accent_dark,
+        button_primary_text_color_dark="#10131a",
+        block_background_fill="transparent",
+        block_background_fill_dark="transparent",
+        input_background_fill="white",
+        input_background_fill_dark="*neutral_800",
+        input_border_width="1px",
+        block_border_width="0px",
+        block_shadow="none",
+        block_label_text_color="*neutral_700",
+        block_label_text_color_dark="*neutral_200",
+        block_info_text_color="*neutral_600",
+        block_info_text_color_dark="*neutral_300",
+        color_accent=accent,
+        border_color_accent=accent,
+    )

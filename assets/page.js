@@ -1,16 +1,6 @@
-// What the whole page does in the browser: language, projector mode, keyboard, examples, copying, links.
+// What the whole page does in the browser: projector mode, keyboard, examples, copying, links.
 (() => {
-  const LANGUAGES = ["ko", "en"];
-  const query = new URLSearchParams(location.search);
-  const browser = (navigator.language || "en").slice(0, 2);
-  const wanted = query.get("lang") || localStorage.getItem("mc-language") || browser;
-  const language = LANGUAGES.includes(wanted) ? wanted : "en";
-  if (query.get("lang")) localStorage.setItem("mc-language", language);
-  document.cookie = `classroom_lang=${language};path=/;max-age=31536000;SameSite=Lax`;
-  // Gradio translates labels by navigator.language and has no switch of its own: this is the switch.
-  Object.defineProperty(Navigator.prototype, "language", { get: () => language, configurable: true });
-  Object.defineProperty(Navigator.prototype, "languages", { get: () => [language], configurable: true });
-  document.documentElement.lang = language;
+  const language = document.documentElement.lang; // set by language.js
   const root = document.documentElement;
   root.classList.toggle("mc-projector", localStorage.getItem("mc-projector") === "1");
 

@@ -5,21 +5,52 @@ from __future__ import annotations
 from typing import Any
 
 import gradio as gr
+from starlette.middleware import Middleware
 
 from settings import ROOT
 from tabs._i18n import page_translations
 
 ASSETS = ROOT / "assets"
+LANGUAGE = "language.js"
 SANS = ("Pretendard", "Noto Sans KR", "Apple SD Gothic Neo", "Malgun Gothic", "system-ui", "sans-serif")
 MONO = ("D2Coding", "Noto Sans Mono CJK KR", "monospace")
 
 
+class EarlyScript:
+    """ASGI middleware that puts language.js first in the page's head; launch(head=) comes after gradio has chosen."""
+
+    def __init__(self, app: Any) -> None:
+        self.app = app
+        self.script = f"<script>{(ASSETS / LANGUAGE).read_text('utf-8')}</script>".encode()
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] != "http" or scope["method"] != "GET" or scope["path"] not in ("", "/"):
+            return await self.app(scope, receive, send)
+        start, chunks = {}, []
+
+        async def hold(message: Any) -> None:
+            if message["type"] == "http.response.start":
+                start.update(message)
+                return
+            chunks.append(message.get("body", b""))
+            if message.get("more_body"):
+                return
+            body = b"".join(chunks).replace(b"<head>", b"<head>" + self.script, 1)
+            headers = [(name, value) for name, value in start["headers"] if name.lower() != b"content-length"]
+            await send(start | {"headers": [*headers, (b"content-length", str(len(body)).encode())]})
+            await send({"type": "http.response.body", "body": body})
+
+        await self.app(scope, receive, hold)
+
+
 def options() -> dict[str, Any]:
     """Return the arguments of launch() that make the look; call it when all components are built."""
+    scripts = sorted(path for path in ASSETS.glob("*.js") if path.name != LANGUAGE)
     return {
         "theme": theme(),
         "css_paths": sorted(ASSETS.glob("*.css"), key=lambda path: path.name != "style.css"),
-        "head": "".join(f"<script>{path.read_text('utf-8')}</script>" for path in sorted(ASSETS.glob("*.js"))),
+        "head": "".join(f"<script>{path.read_text('utf-8')}</script>" for path in scripts),
+        "app_kwargs": {"middleware": [Middleware(EarlyScript)]},
         "i18n": page_translations(),
     }
 

@@ -66,6 +66,8 @@ class Loaded:
 
 
 CACHE = ModelCache(default_budget)
+# from_pretrained changes torch's defaults while it runs: two at once can leave weights of either model unread.
+_one_at_a_time = threading.Lock()
 
 
 @contextmanager
@@ -209,7 +211,8 @@ def _load(model_id: str, known: catalog.ModelCard | None, kind: str, auto_class:
 
     tokenizer = _load_tokenizer(model_id, files.path)
     try:
-        model = _load_weights(files, auto_class)
+        with _one_at_a_time:
+            model = _load_weights(files, auto_class)
     except VisitorError:
         raise
     except MemoryError as error:

@@ -66,7 +66,7 @@ def launch(page: gr.Blocks, *, mcp: bool = False, **options: object) -> str:
         **options,
     )
     # A moment later, so that importing torch does not slow the first visitor's page.
-    threading.Timer(0.5, loading.start_warm_up).start()
+    threading.Timer(0.1, loading.start_warm_up).start()
     return address
 
 

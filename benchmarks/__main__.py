@@ -58,14 +58,14 @@ def main() -> None:
 
     with serve(BARE) as empty, serve(OURS) as app:
         client, nothing = Client(app.url, verbose=False), Client(empty.url, verbose=False)
-        client.predict(SENTENCE, "pocket/sentiment-en", api_name="/sentiment")
+        client.predict("정말 좋아요", api_name="/sentiment")
         first = time.perf_counter() - app.started
         rows.append(("start to first pocket answer, s", f"{first:.2f}", "limit 10", f"{first / 10:.2f}"))
         _load_all(client)
         n = 10 if few else 40
         answer = median_ms(lambda i: client.predict(f"{SENTENCE} {i}", "pocket/sentiment-en", api_name="/sentiment"), n)
         again = median_ms(lambda i: client.predict(SENTENCE, "pocket/sentiment-en", api_name="/sentiment"), n)
-        event = median_ms(lambda i: nothing.predict(f"{SENTENCE} {i}", api_name="/same"), n)
+        event = median_ms(lambda i: nothing.predict(f"{SENTENCE} {i}", api_name="/empty_event"), n)
         model = bare_model_ms(n)
         over = answer - model - event
         base = f"model {model:.1f} + empty event {event:.1f}"

@@ -12,7 +12,7 @@ with gr.Blocks(analytics_enabled=False) as page:
         with gr.Tab(name):
             field = gr.Textbox(label=name)
             gr.Button(name).click(same, field, field, api_visibility="private")
-    gr.api(same, api_name="same")
+    gr.api(same, api_name="empty_event")
 
 if __name__ == "__main__":
     page.launch(ssr_mode=False)

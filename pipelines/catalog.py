@@ -109,9 +109,9 @@ def _hub(
 
 
 _POCKET = (
-    ModelCard("pocket/sentiment-ko", ("sentiment",), ("ko",), 6.5, 13, "apache-2.0", _THREE, "nsmc"),
-    ModelCard("pocket/sentiment-en", ("sentiment",), ("en",), 22.7, 3, "apache-2.0", _TWO, "sst2", base=MINILM),
-    ModelCard("pocket/fill-mask-ko", ("fill_mask", "tokenize"), ("ko",), 6.5, 13, "apache-2.0", trained_on="nsmc"),
+    ModelCard("pocket/sentiment-ko", ("sentiment",), ("ko",), 5.8, 12, "apache-2.0", _THREE, "nsmc"),
+    ModelCard("pocket/sentiment-en", ("sentiment",), ("en",), 22.7, 8, "apache-2.0", _TWO, "sst2", base=MINILM),
+    ModelCard("pocket/fill-mask-ko", ("fill_mask", "tokenize"), ("ko",), 5.8, 12, "apache-2.0", trained_on="nsmc"),
     ModelCard("pocket/tokenizer-bpe", ("tokenize",), ("ko", "en"), license="apache-2.0"),
     ModelCard("pocket/tokenizer-unigram", ("tokenize",), ("ko", "en"), license="apache-2.0"),
     ModelCard(

@@ -6,14 +6,21 @@ Run `python app.py` (add --mcp to serve the endpoints as MCP tools too).
 from __future__ import annotations
 
 import argparse
+import gc
 import threading
 from importlib import import_module
+from types import ModuleType
+
+if __name__ == "__main__":
+    # What the imports and the page make stays: looking through it for garbage costs a sixth of the start.
+    gc.disable()
 
 import gradio as gr
 
 from pipelines import hub, loading
 from tabs import TABS, _api, _page
 from tabs._i18n import LANGUAGES, both, label, language, say
+from tabs._wrong_calls import Page
 
 HOUR_S = 3600
 NAME = "<h1>{title}<small>{tagline}</small></h1>"
@@ -26,8 +33,13 @@ SWITCHES = (
 def build() -> gr.Blocks:
     """Build the page: header, tabs, API. Nothing heavy is imported and no model is touched."""
     pages = {name: import_module(f"tabs.{name}") for name in TABS}
+    with _page.no_servers():
+        return _build(pages)
+
+
+def _build(pages: dict[str, ModuleType]) -> gr.Blocks:
     built = {name: module.build() for name, module in pages.items()}
-    with gr.Blocks(title="모델 교실 · Model Classroom", delete_cache=(HOUR_S, HOUR_S), analytics_enabled=False) as page:
+    with Page(title="모델 교실 · Model Classroom", delete_cache=(HOUR_S, HOUR_S), analytics_enabled=False) as page:
         with gr.Row(elem_classes="mc-header"):
             gr.HTML(NAME.format(title=both("app.title"), tagline=both("app.tagline")), elem_classes="mc-name")
             status = gr.HTML(elem_classes="mc-status")
@@ -43,7 +55,7 @@ def build() -> gr.Blocks:
         clock = gr.Timer(2)
         gr.on([page.load, clock.tick], _status, None, [status, clock], **quiet)
         _api.register()
-    return page
+    return page.queue(default_concurrency_limit=8, max_size=400)
 
 
 def launch(page: gr.Blocks, *, mcp: bool = False, **options: object) -> str:
@@ -52,7 +64,6 @@ def launch(page: gr.Blocks, *, mcp: bool = False, **options: object) -> str:
     Returns:
         The local address.
     """
-    page.queue(default_concurrency_limit=8, max_size=400)
     _, address, _ = page.launch(
         prevent_thread_lock=True,
         **_page.options(),
@@ -66,8 +77,16 @@ def launch(page: gr.Blocks, *, mcp: bool = False, **options: object) -> str:
         **options,
     )
     # A moment later, so that importing torch does not slow the first visitor's page.
-    threading.Timer(0.1, loading.start_warm_up).start()
+    threading.Timer(0.1, _warm_up).start()
     return address
+
+
+def _warm_up() -> None:
+    warming = loading.start_warm_up()
+    if warming:
+        warming.join()
+    gc.freeze()
+    gc.enable()
 
 
 def _tab_from_link(request: gr.Request) -> gr.Tabs:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import threading
 import time
 from collections.abc import Iterator
@@ -200,6 +201,8 @@ def _load_tokenizer(model_id: str, folder: Path) -> Any:
 def _load(model_id: str, known: catalog.ModelCard | None, kind: str, auto_class: str) -> tuple[Loaded, int]:
     start = time.perf_counter()
     files = hub.locate(model_id, kind)
+    # Threads of torch that wait for work keep a core busy that the page needs; read when torch is first imported.
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     import torch
 
     from pipelines import classic

@@ -128,7 +128,7 @@ def finetune(
 
     def one_pass(rng: np.random.Generator) -> Examples:
         reviews = join_some(fewer_positive(train, rng), rng)
-        for _ in range(8):
+        for _ in range(12):
             reviews = together(reviews, everyday)
         return reviews
 

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import gradio as gr
+from gradio.routes import App
 from starlette.middleware import Middleware
 
 from settings import ROOT
 from tabs._i18n import page_translations
+from tabs._wrong_calls import InWords
 
 ASSETS = ROOT / "assets"
 LANGUAGE = "language.js"
@@ -43,6 +47,21 @@ class EarlyScript:
         await self.app(scope, receive, hold)
 
 
+@contextmanager
+def no_servers() -> Iterator[None]:
+    """Build Blocks without a web server for each.
+
+    Gradio makes three for every Blocks (when it is begun, ended, and given a queue), a third of our start; the one
+    that serves is made by launch().
+    """
+    create = App.__dict__["create_app"]
+    App.create_app = staticmethod(lambda *_, **__: None)
+    try:
+        yield
+    finally:
+        App.create_app = create
+
+
 def options() -> dict[str, Any]:
     """Return the arguments of launch() that make the look; call it when all components are built."""
     scripts = sorted(path for path in ASSETS.glob("*.js") if path.name != LANGUAGE)
@@ -50,7 +69,7 @@ def options() -> dict[str, Any]:
         "theme": theme(),
         "css_paths": sorted(ASSETS.glob("*.css"), key=lambda path: path.name != "style.css"),
         "head": "".join(f"<script>{path.read_text('utf-8')}</script>" for path in scripts),
-        "app_kwargs": {"middleware": [Middleware(EarlyScript)]},
+        "app_kwargs": {"middleware": [Middleware(EarlyScript), Middleware(InWords)]},
         "i18n": page_translations(),
     }
 

@@ -15,7 +15,7 @@ from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from pipelines import classification, embeddings, generation, inputs, languages, loading, rewriting, spans
+from pipelines import classification, embeddings, generation, hub, inputs, languages, loading, rewriting, spans
 from pipelines.errors import VisitorError
 from pipelines.memo import Memo
 from pipelines.outcome import Outcome
@@ -380,10 +380,10 @@ def _together(notes: set[str | None]) -> str | None:
 
 
 def _model(value: object) -> str | None:
-    """Return the id a visitor named, None for none; whether it is an id, the Hub's side says (`hub.check_id`)."""
+    """Return the id a visitor named, None for none."""
     if value is None or isinstance(value, str) and not value.strip():
         return None
-    return value.strip() if isinstance(value, str) else value
+    return hub.check_id(value.strip() if isinstance(value, str) else value)
 
 
 def _flag(value: object, name: str) -> bool:

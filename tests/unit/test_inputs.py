@@ -1,12 +1,13 @@
 """Validators: whatever arrives, a clean value or one named error."""
 
 import math
+from functools import partial
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipelines import inputs
+from pipelines import inputs, text_tasks
 from pipelines.errors import VisitorError
 
 ANYTHING = st.none() | st.booleans() | st.integers() | st.floats() | st.binary() | st.lists(st.integers())
@@ -75,3 +76,26 @@ def test_bad_numbers_are_refused(value):
 )
 def test_korean_is_told_from_english(value, expected):
     assert inputs.is_korean(value) is expected
+
+
+@pytest.mark.parametrize(
+    "task",
+    [
+        partial(text_tasks.sentiment, "a"),
+        partial(text_tasks.zero_shot, "a", ["b"]),
+        partial(text_tasks.entities, "a"),
+        partial(text_tasks.answer, "a", "b"),
+        partial(text_tasks.fill_mask, "a [MASK]"),
+        partial(text_tasks.generate, "a"),
+        partial(text_tasks.summarize, "a"),
+        partial(text_tasks.translate, "a"),
+        partial(text_tasks.similarity, ["a", "b"]),
+        partial(text_tasks.keywords, "a"),
+        partial(text_tasks.entail, "a", "b"),
+    ],
+    ids=lambda task: task.func.__name__,
+)
+@given(model=ANYTHING.filter(lambda value: value is not None) | st.dictionaries(st.text(), st.integers()))
+def test_what_is_no_model_id_is_refused_by_name(task, model):
+    with pytest.raises(VisitorError, match="bad_model_id"):
+        task(model=model)

@@ -2,13 +2,15 @@
 
 import gradio as gr
 
+from tabs import TABS
+
 
 def same(text: str) -> str:
     return text
 
 
 with gr.Blocks(analytics_enabled=False) as page:
-    for name in ("One", "Two", "Three"):
+    for name in TABS:
         with gr.Tab(name):
             field = gr.Textbox(label=name)
             gr.Button(name).click(same, field, field, api_visibility="private")

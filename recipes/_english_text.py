@@ -5,6 +5,7 @@ Toy example: ``it wo n't bore you , but it 's no "hit`` becomes ``it won't bore 
 
 import random
 import re
+from importlib.resources import files
 from pathlib import Path
 
 _JOIN_LEFT = re.compile(r"\s+(n't|'(?:s|re|ve|ll|d|m|t)\b|'(?=\s|$)|[,.;:!?%)\]])")
@@ -38,3 +39,18 @@ def read_labelled(path: Path) -> list[tuple[str, int]]:
     names = {"negative": 0, "positive": 1, "0": 0, "1": 1}
     rows = (line.rstrip("\n").split("\t", 1) for line in path.open(encoding="utf-8") if line.strip())
     return [(sentence, names[label]) for label, sentence in rows]
+
+
+def read_lexicon() -> list[tuple[str, int]]:
+    """Words that people find clearly negative (0) or positive (1), from the lexicon in the package vaderSentiment.
+
+    Ten people rated each from -4 to 4; those with a mean of at least 1 either way are taken. Hutto & Gilbert 2014.
+    """
+    text = files("vaderSentiment").joinpath("vader_lexicon.txt").read_text("utf-8")
+    rows = (line.split("\t") for line in text.splitlines())
+    return [(row[0], int(float(row[1]) > 0)) for row in rows if row[0].isalpha() and abs(float(row[1])) >= 1]
+
+
+def in_phrase(word: str, chance: random.Random) -> str:
+    """The word, alone or in a few others: fine wherever a noun, a verb or an adjective would do."""
+    return chance.choice(["{}", "{}", "{}.", "It's {}", "so {}!", "a {} film", "{}, really", "What {}!"]).format(word)

@@ -51,9 +51,9 @@ def _build(pages: dict[str, ModuleType]) -> gr.Blocks:
                 with gr.Tab(label(pages[name].TITLE), id=name):
                     blocks.render()
         quiet = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
-        page.load(_tab_from_link, None, tabs, **quiet)
         clock = gr.Timer(2)
-        gr.on([page.load, clock.tick], _status, None, [status, clock], **quiet)
+        page.load(_arrive, None, [tabs, status, clock], **quiet)
+        clock.tick(_status, None, [status, clock], **quiet)
         _api.register()
     return page.queue(default_concurrency_limit=8, max_size=400)
 
@@ -89,9 +89,10 @@ def _warm_up() -> None:
     gc.enable()
 
 
-def _tab_from_link(request: gr.Request) -> gr.Tabs:
+def _arrive(request: gr.Request) -> tuple[object, ...]:
+    """One event for all that a page asks when it is opened: each event costs the browser time."""
     wanted = (request.query_params or {}).get("tab")
-    return gr.Tabs(selected=wanted) if wanted in TABS else gr.skip()
+    return gr.Tabs(selected=wanted) if wanted in TABS else gr.skip(), *_status(request)
 
 
 def _status(request: gr.Request) -> tuple[str, gr.Timer]:

@@ -30,6 +30,8 @@ class Settings:
         prefer_hub: Take a Hub model that is already in the cache as a task's default, before the pocket model.
         preload: Load the pocket models in the background once the page is served.
         threads: Threads per model run; 0 leaves torch's own choice.
+        max_image_mb: Largest picture file, in MB of 10^6 bytes.
+        max_images: Most pictures in one request.
         hub_timeout_s: Longest wait for the Hub's first answer, in seconds.
     """
 
@@ -42,6 +44,8 @@ class Settings:
     prefer_hub: bool = False
     preload: bool = True
     threads: int = 0
+    max_image_mb: int = 20
+    max_images: int = 16
     hub_timeout_s: int = 8
 
 

@@ -24,6 +24,7 @@ TASKS = (
     "keywords",
     "entail",
 )
+IMAGE_TASKS = ("image_text",)
 MINILM = "sentence-transformers/all-MiniLM-L6-v2"
 
 
@@ -33,7 +34,7 @@ class ModelCard:
 
     Attributes:
         id: Hub id, or pocket/<name>.
-        tasks: The tasks (names of TASKS, or "tokenize") that list it; the first is what it was made for.
+        tasks: The tasks (of TASKS, IMAGE_TASKS, or "tokenize") that list it; the first is what it was made for.
         languages: ISO 639-1 codes of what it reads, "multilingual" for many more; empty when unknown.
         params_m: Parameters in millions.
         size_mb: Bytes to download (pocket: to read), in MB of 10^6; of the tokenizer alone, where only that is offered.
@@ -110,8 +111,9 @@ def _hub(
 
 _POCKET = (
     ModelCard("pocket/sentiment-ko", ("sentiment",), ("ko",), 5.8, 12, "apache-2.0", _THREE, "nsmc"),
-    ModelCard("pocket/sentiment-en", ("sentiment",), ("en",), 22.7, 8, "apache-2.0", _TWO, "sst2", base=MINILM),
+    ModelCard("pocket/sentiment-en", ("sentiment",), ("en",), 22.7, 6, "apache-2.0", _TWO, "sst2", base=MINILM),
     ModelCard("pocket/fill-mask-ko", ("fill_mask", "tokenize"), ("ko",), 5.8, 12, "apache-2.0", trained_on="nsmc"),
+    ModelCard("pocket/clip-emoji", ("image_text",), ("ko", "en"), 3.8, 8, "apache-2.0", trained_on="emoji"),
     ModelCard("pocket/tokenizer-bpe", ("tokenize",), ("ko", "en"), license="apache-2.0"),
     ModelCard("pocket/tokenizer-unigram", ("tokenize",), ("ko", "en"), license="apache-2.0"),
     ModelCard(
@@ -196,9 +198,20 @@ _TOKENIZERS = (
     _hub("monologg/koelectra-base-v3-discriminator", "tokenize", ("ko",), 113, 0.3, "apache-2.0",
          "koelectra", "tree/6305ecb97def7f515da5b4e3c95d07d3825185de", pickled=True),
 )
+_IMAGE_TEXT = (
+    _hub("openai/clip-vit-base-patch32", "image_text", ("en",), 151, 605, None, "web_pictures",
+         "https://huggingface.co/timm/vit_base_patch32_clip_224.openai/tree/ab5b8ef490e86faa07d3523926b842c765de1de5",
+         pickled=True),
+    _hub("google/siglip2-base-patch16-224", "image_text", _MANY, 375, 1501, "apache-2.0",
+         "webli", "https://gr.tbb.rip/models/google/siglip2-base-patch16-224"),
+    _hub("Bingsu/clip-vit-large-patch14-ko", "image_text", ("ko",), 428, 1710, "mit",
+         "clip_ko", "tree/refs%2Fpr%2F1"),
+)
 # fmt: on
 
-MODELS: tuple[ModelCard, ...] = (*_POCKET, *_SENTIMENT, *_PAIRS, *_SPANS, *_WRITERS, *_ENCODERS, *_TOKENIZERS)
+_HUB = (*_SENTIMENT, *_PAIRS, *_SPANS, *_WRITERS, *_ENCODERS, *_TOKENIZERS, *_IMAGE_TEXT)
+
+MODELS: tuple[ModelCard, ...] = (*_POCKET, *_HUB)
 
 _BY_ID = {card.id: card for card in MODELS}
 
@@ -209,7 +222,7 @@ def offered(task: str) -> tuple[ModelCard, ...]:
     Raises:
         VisitorError: unknown_task.
     """
-    if task not in (*TASKS, "tokenize"):
+    if task not in (*TASKS, *IMAGE_TASKS, "tokenize"):
         raise VisitorError("unknown_task", task=task, tasks=", ".join(TASKS))
     return tuple(card for card in MODELS if task in card.tasks)
 

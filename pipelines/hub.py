@@ -52,7 +52,11 @@ HEADS = {
     "summarization": ("ForConditionalGeneration", "WithLMHeadModel", "MTModel"),
     "translation": ("ForConditionalGeneration", "WithLMHeadModel", "MTModel"),
     "feature-extraction": ("",),
+    "zero-shot-image-classification": ("CLIPModel", "SiglipModel", "Siglip2Model", "MetaClip2Model"),
 }
+# Google's SigLIP 2 repositories name no architecture: their configuration is that of the whole model, both towers.
+WHOLE = {"clip": "CLIPModel", "siglip": "SiglipModel", "siglip2": "Siglip2Model", "metaclip_2": "MetaClip2Model"}
+IMAGE_PROCESSOR = ("preprocessor_config.json", "processor_config.json")
 _NAME = r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,94}[A-Za-z0-9])?"
 _ID = re.compile(rf"{_NAME}(?:/{_NAME})?")
 
@@ -103,6 +107,8 @@ def locate(model_id: str, kind: str) -> ModelFiles:
         VisitorError: bad_model_id, unknown_model, wrong_task, pickle_only, own_code, gated, no_network, hub_busy, ...
     """
     here = _on_this_machine(check_id(model_id), weights=True)
+    if here is not None and here.source == "cache" and kind == "zero-shot-image-classification":
+        here = here if _has_image_processor(here.path) else None
     if here is not None:
         if here.source != "pocket":  # a pocket model's task is known; an adapter's config describes its body
             _check_config(model_id, here.path, kind)
@@ -211,6 +217,10 @@ def _has_tokenizer(folder: Path) -> bool:
     return any((folder / name).exists() for name in TOKENIZERS)
 
 
+def _has_image_processor(folder: Path) -> bool:
+    return any((folder / name).exists() for name in IMAGE_PROCESSOR)
+
+
 def _may_unpickle(model_id: str) -> bool:
     return SETTINGS.allow_pickle or catalog.card(model_id) is not None
 
@@ -238,7 +248,7 @@ def _download(model_id: str, kind: str) -> ModelFiles:
         else:
             raise VisitorError("not_a_model", model=model_id)
         _fetch(model_id, patterns, sizes)
-        _fetch(model_id, TOKENIZER_FILES, sizes)
+        _fetch(model_id, TOKENIZER_FILES + IMAGE_PROCESSOR, sizes)
     here = _cached(model_id, need_weights=True)
     if here is None:
         raise VisitorError("download_incomplete", model=model_id)
@@ -282,6 +292,6 @@ def _check_config(model_id: str, folder: Path, kind: str) -> None:
 
     if config["model_type"] not in CONFIG_MAPPING_NAMES:
         raise VisitorError("own_code" if "auto_map" in config else "unknown_architecture", model=model_id)
-    architectures = config.get("architectures") or [""]
+    architectures = config.get("architectures") or [WHOLE.get(config["model_type"], "")]
     if not any(isinstance(name, str) and name.endswith(HEADS[kind]) for name in architectures):
         raise VisitorError("wrong_task", model=model_id, task=kind, made_for=str(architectures[0])[:80])

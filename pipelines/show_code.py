@@ -14,8 +14,11 @@ from typing import Any
 
 from pipelines import (
     catalog,
+    clip,
     embeddings,
     hub,
+    image_snippets,
+    images,
     inputs,
     loading,
     rewriting,
@@ -143,7 +146,7 @@ def _names(value: Any) -> list[str]:
 
 
 def _models(task: Any) -> str:
-    tasks = [task] if task else list(catalog.TASKS)
+    tasks = [task] if task else [*catalog.TASKS, *catalog.IMAGE_TASKS]
     for each in tasks:
         catalog.offered(each)
     return _fill(snippets.MODELS, tasks=_literal(tasks))
@@ -324,6 +327,47 @@ def _learn_bpe(text: Any, merges: Any) -> str:
     return _fill(snippets.LEARN_BPE, text=_literal(clean), merges=str(count))
 
 
+def _match_image(image: Any, labels: Any, template: Any, scoring: Any, model: Any, none_of_these: Any) -> str:
+    given = None if labels is None else inputs.labels(labels, most=clip.MOST_LABELS)
+    name = clip.model_for(model, given)
+    names = given or clip.default_labels(name)
+    language = clip.language_of(names)
+    how = clip.scoring_of(scoring) or clip.likely_scoring(name)
+    texts = _fill(
+        image_snippets.LABELS,
+        labels=_literal(names),
+        template=_literal(clip.own_template(template, name, language)),
+    )
+    none, more = _literal(clip.NONE[language]), ""
+    if none_of_these and how == "sigmoid":
+        more = _fill(image_snippets.LACKING, none=none)
+    elif none_of_these:
+        texts += _fill(image_snippets.NEUTRAL, neutral=_literal(clip.SOMETHING_ELSE[language]), none=none)
+    return _clip(name, [image], texts) + _fill(image_snippets.MATCH, scores=image_snippets.SCORES[how], more=more)
+
+
+def _match_images(images: Any, texts: Any, template: Any, scoring: Any, model: Any) -> str:
+    names = inputs.labels(texts, most=clip.MOST_TEXTS)
+    name = clip.model_for(model, names)
+    lines = _fill(image_snippets.TEXTS, texts=_literal(names))
+    if template is not None:
+        pattern = _literal(clip.own_template(template, name, "en"))
+        lines = _fill(image_snippets.FILLED, texts=_literal(names), template=pattern)
+    scores = image_snippets.SCORES[clip.scoring_of(scoring) or "cosine"].partition("  #")[0]
+    return _clip(name, images, lines) + _fill(image_snippets.MATRIX, scores=scores)
+
+
+def _rank_images(text: Any, images: Any, model: Any) -> str:
+    clean = inputs.text(text, limit=1_000, what="search").strip()
+    name = clip.model_for(model, [clean])
+    return _clip(name, images, _fill(image_snippets.TEXTS, texts=_literal([clean]))) + image_snippets.RANK
+
+
+def _clip(model: str, data: Any, texts: str) -> str:
+    files = image_snippets.several(images.several(data), in_app=model.startswith("pocket/"))
+    return _fill(image_snippets.CLIP, source=_source(model), pictures=files, texts=texts)
+
+
 def models(task: str | None = None) -> None:
     """The arguments of /models."""
 
@@ -344,4 +388,7 @@ _WRITERS: dict[str, tuple[Callable[..., Any], Callable[..., str]]] = {
     "entail": (text_tasks.entail, _entail),
     "tokenize": (tokenizer.tokenize, _tokenize),
     "learn_bpe": (learn_bpe, _learn_bpe),
+    "match_image": (clip.match_image, _match_image),
+    "match_images": (clip.match_images, _match_images),
+    "rank_images": (clip.rank_images, _rank_images),
 }

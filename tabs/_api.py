@@ -17,6 +17,7 @@ import gradio as gr
 
 from pipelines import bpe, catalog, hub, sentiment, show_code, text_tasks, tokenizer
 from pipelines.errors import VisitorError
+from tabs import _image_api, _uploads
 from tabs._i18n import language, sentence
 from tabs._ui import TEXT_LANE
 
@@ -28,13 +29,13 @@ def models(task: str | None = None) -> list:
 
     Args:
         task: One of sentiment, zero_shot, entities, answer, fill_mask, generate, summarize, translate, similarity,
-            keywords, entail, tokenize; None for all.
+            keywords, entail, image_text, tokenize; None for all.
 
     Returns:
         List of {id, task, languages, params_m, size_mb, state, gated, license}; state is "pocket", "cached" or
         "remote".
     """
-    tasks = [task] if task else [*catalog.TASKS, "tokenize"]
+    tasks = [task] if task else [*catalog.TASKS, *catalog.IMAGE_TASKS, "tokenize"]
     return [
         {
             "id": card.id,
@@ -286,7 +287,7 @@ def show_code_(endpoint: str, arguments: dict | None = None) -> dict:
     Returns:
         {python}, which runs as it stands.
     """
-    return show_code.show_code(endpoint, arguments or {})
+    return show_code.show_code(endpoint, _uploads.opened(arguments or {}))
 
 
 QUICK = (models, tokenize, learn_bpe, show_code_)
@@ -303,15 +304,18 @@ MODEL = (
     similarity,
     keywords,
     entail,
+    *_image_api.MODEL,
 )
 
 
 def register() -> None:
     """Add the endpoints to the Blocks being built. What answers in milliseconds does not wait in the queue."""
-    for function in QUICK:
-        gr.api(_plain(function), api_name=function.__name__.rstrip("_"), queue=False)
-    for function in MODEL:
-        gr.api(_plain(function), api_name=function.__name__.rstrip("_"), **TEXT_LANE)
+    # Each parameter is a component to gradio; in a hidden column they cost the page next to nothing.
+    with gr.Column(visible=False):
+        for function in QUICK:
+            gr.api(_plain(function), api_name=function.__name__.rstrip("_"), queue=False)
+        for function in MODEL:
+            gr.api(_plain(function), api_name=function.__name__.rstrip("_"), **TEXT_LANE)
 
 
 def _plain(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -329,6 +333,7 @@ def _plain(function: Callable[..., Any]) -> Callable[..., Any]:
         raise gr.Error(html.escape(sentence(problem, language(request)), quote=False), print_exception=False)
 
     wraps(function)(endpoint)
+    endpoint.__name__ = function.__name__.rstrip("_")  # the name of the MCP tool
     signature = inspect.signature(function, eval_str=True)
     request = inspect.Parameter("request", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=gr.Request)
     endpoint.__signature__ = signature.replace(parameters=[request, *signature.parameters.values()])

@@ -12,7 +12,7 @@ from functools import lru_cache
 
 import gradio as gr
 
-from pipelines.catalog import TASKS
+from pipelines.catalog import IMAGE_TASKS, TASKS
 from pipelines.errors import VisitorError
 from settings import ROOT
 
@@ -57,7 +57,7 @@ def sentence(error: VisitorError, language: str) -> str:
     """Return what an error says in a language, as plain text."""
     params = dict(error.params)
     for name in ("task", "made_for"):
-        if params.get(name) in TASKS:
+        if params.get(name) in (*TASKS, *IMAGE_TASKS):
             params[name] = say(language, f"task.{params[name]}")
     return say(language, f"error.{error.key}", **params)
 

@@ -22,9 +22,18 @@ TEXT_LANE = {"concurrency_id": "text", "concurrency_limit": 8}
 POLL_S = 0.4
 
 
+def opening(key: str, examples: Sequence[tuple[str, str, dict[str, str]]], run: bool = True) -> gr.HTML:
+    """What a form begins with, as one component: the sentence of `intro`, the examples of `chips`."""
+    return gr.HTML(_intro(key) + _chips(examples, run))
+
+
 def intro(key: str) -> gr.HTML:
     """The one sentence that says what the tab does."""
-    return gr.HTML(f'<p class="mc-intro">{both(key)}</p>')
+    return gr.HTML(_intro(key))
+
+
+def _intro(key: str) -> str:
+    return f'<p class="mc-intro">{both(key)}</p>'
 
 
 def chips(examples: Sequence[tuple[str, str, dict[str, str]]], run: bool = True) -> gr.HTML:
@@ -34,12 +43,16 @@ def chips(examples: Sequence[tuple[str, str, dict[str, str]]], run: bool = True)
         examples: (language "ko"/"en", what the chip says, {elem_id of a text field: its value}).
         run: Press the form's Run button afterwards.
     """
+    return gr.HTML(_chips(examples, run))
+
+
+def _chips(examples: Sequence[tuple[str, str, dict[str, str]]], run: bool) -> str:
     buttons = "".join(
         f'<button type="button" class="mc-chip mc-{lang}" data-run="{int(run)}" '
         f'data-fill="{esc(json.dumps(values, ensure_ascii=False))}">{esc(name)}</button>'
         for lang, name, values in examples
     )
-    return gr.HTML(f'<div class="mc-chips">{both("ui.examples")}{buttons}</div>')
+    return f'<div class="mc-chips">{both("ui.examples")}{buttons}</div>'
 
 
 def model_picker(task: str, elem_id: str, multiselect: bool = False, value: Any = "") -> gr.Dropdown:
@@ -69,10 +82,25 @@ def badge(card: catalog.ModelCard) -> str:
 
 def run_row(stop: bool = False) -> tuple[gr.Button, gr.Button | None]:
     """The Run button (Ctrl+Enter) and, where a run can take more than a second, Stop (Esc)."""
+    if not stop:
+        return gr.Button(label("ui.run"), variant="primary", elem_classes="mc-run"), None
     with gr.Row(elem_classes="mc-run-row"):
         run = gr.Button(label("ui.run"), variant="primary", elem_classes="mc-run")
-        halt = gr.Button(label("ui.stop"), variant="secondary", elem_classes="mc-stop") if stop else None
+        halt = gr.Button(label("ui.stop"), variant="secondary", elem_classes="mc-stop")
     return run, halt
+
+
+def on_show(tab: str, always: bool = False) -> gr.Button:
+    """A hidden button that assets/page.js presses once, when its tab is first shown.
+
+    Where `page.load` would do, it makes every visitor's page wait for tabs that nobody has opened.
+
+    Args:
+        tab: Name of the tab.
+        always: Press it for everybody; else only for who follows a link to this tab.
+    """
+    name = "mc-on-show" if always else "mc-on-link"
+    return gr.Button("", visible="hidden", elem_id=f"mc-{tab}-{name}", elem_classes=name)
 
 
 def error_line() -> gr.HTML:
@@ -80,9 +108,9 @@ def error_line() -> gr.HTML:
     return gr.HTML("", elem_classes="mc-error-line")
 
 
-def empty_panel(key: str) -> gr.HTML:
+def empty_panel(key: str, **options: Any) -> gr.HTML:
     """The place of the answer; until there is one, a line says what will appear."""
-    return gr.HTML(f'<div class="mc-panel mc-empty"><p>{both(key)}</p></div>', elem_classes="mc-answer")
+    return gr.HTML(f'<div class="mc-panel mc-empty"><p>{both(key)}</p></div>', elem_classes="mc-answer", **options)
 
 
 def panel(body: str, run: Run, lang: str, endpoint: str, arguments: dict[str, Any]) -> str:
@@ -120,7 +148,7 @@ def code_block(lang: str, endpoint: str, arguments: dict[str, Any]) -> str:
         f'<details class="mc-code"><summary>&lt;/&gt; {esc(say(lang, "ui.show_code"))}</summary><div class="mc-tools">'
         f'<button type="button" data-mc="copy">{esc(say(lang, "ui.copy"))}</button>'
         f'<button type="button" data-mc="download" data-name="{esc(endpoint)}.ipynb" data-text="{esc(notebook)}">'
-        f"{esc(say(lang, 'ui.notebook'))}</button></div><pre><code>{esc(python)}</code></pre></details>"
+        f'{esc(say(lang, "ui.notebook"))}</button></div><pre tabindex="0"><code>{esc(python)}</code></pre></details>'
     )
 
 
@@ -131,7 +159,7 @@ def json_block(lang: str, result: Any) -> str:
     return (
         f'<details class="mc-json"><summary>{{ }} {esc(say(lang, "ui.json"))}</summary><div class="mc-tools">'
         f'<button type="button" data-mc="copy">{esc(say(lang, "ui.copy"))}</button></div>'
-        f"<pre><code>{esc(shown)}</code></pre></details>"
+        f'<pre tabindex="0"><code>{esc(shown)}</code></pre></details>'
     )
 
 

@@ -131,7 +131,7 @@ def heatmap(rows: list[str], columns: list[str], matrix: list[list[float]]) -> s
         f'<tr><th scope="row">{i + 1}. {esc(name)}</th>' + "".join(_cell(value) for value in matrix[i]) + "</tr>"
         for i, name in enumerate(rows)
     )
-    return f'<div class="mc-scroll"><table class="mc-heat"><tr><th></th>{head}</tr>{body}</table></div>'
+    return f'<div class="mc-scroll" tabindex="0"><table class="mc-heat"><tr><th></th>{head}</tr>{body}</table></div>'
 
 
 def _cell(value: float) -> str:
@@ -197,7 +197,7 @@ def _tensor(tensor: dict) -> str:
     rows = "".join("<tr>" + "".join(map(_number, row)) + "</tr>" for row in tensor.get("sample", []))
     return (
         f"<p><b>{esc(tensor['name'])}</b> [{esc(shape)}] {esc(str(tensor.get('dtype', '')))} {numbers}</p>"
-        f'<div class="mc-scroll"><table class="mc-numbers">{rows}</table></div>'
+        f'<div class="mc-scroll" tabindex="0"><table class="mc-numbers">{rows}</table></div>'
     )
 
 

@@ -13,16 +13,23 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 
 from tabs._i18n import language, say
+from tabs._uploads import foreign
 
 log = logging.getLogger(__name__)
 CALLS = ("/gradio_api/run/", "/gradio_api/api/", "/gradio_api/call/", "/gradio_api/queue/join")
 
 
 class Page(gr.Blocks):
-    """Blocks whose endpoints may be called with the first few values alone: the functions' defaults are the rest."""
+    """Blocks whose endpoints may be called with the first few values alone: the functions' defaults are the rest.
+
+    Files among the values must have been uploaded: an address would be fetched by gradio before anything is asked.
+    """
 
     async def process_api(self, block_fn: Any, inputs: list[Any], *rest: Any, **more: Any) -> dict[str, Any]:
         function = block_fn if isinstance(block_fn, BlockFunction) else self.fns[block_fn]
+        if foreign(inputs):
+            told = say(language(more.get("request")), "error.image_not_uploaded")
+            raise gr.Error(told, print_exception=False)
         if function.api_visibility == "public":
             named = [p for p in signature(function.fn).parameters.values() if p.annotation is not gr.Request]
             for parameter in named[len(inputs) :]:

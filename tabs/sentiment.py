@@ -58,8 +58,7 @@ def build(
         shown = gr.State(None)
         with gr.Row(elem_classes="mc-columns"):
             with gr.Column(scale=5, min_width=280, elem_classes="mc-left mc-sc-form"):
-                _ui.intro("sentiment.intro")
-                _ui.chips(_chips())
+                _ui.opening("sentiment.intro", _chips())
                 text = gr.Textbox(
                     lines=4,
                     max_lines=12,
@@ -97,9 +96,10 @@ def build(
                     js_on_load=ASK,
                 )
 
-        quiet = {"show_progress": "hidden", "api_visibility": "private"}
+        quiet = {"show_progress": "hidden", "show_progress_on": error, "api_visibility": "private"}
         lane = quiet | _ui.TEXT_LANE | {"trigger_mode": "once"}
-        page.load(_from_link, None, [text, models, others], queue=False, **quiet)
+        opened = _ui.on_show("sentiment")
+        opened.click(_from_link, None, [text, models, others], queue=False, **quiet)
         upload.upload(_ui.guarded(_read_file), upload, [error, text], queue=False, **quiet)
         started = run.click(_comparing(compare), [text, models, others], [error, answer, shown], **lane)
         asked = answer.click(_explaining(explain), shown, [error, answer], **(lane | {"trigger_mode": "always_last"}))

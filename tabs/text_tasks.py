@@ -43,37 +43,33 @@ def build(
             elem_classes="mc-tasks",
             elem_id="mc-text_tasks-task",
         )
-        last = gr.State(None)
+        last = gr.State({})
         with gr.Row(elem_classes="mc-columns"):
             with gr.Column(scale=5, elem_classes="mc-left"):
                 forms = {name: _Form(name) for name in TASKS}
+                error = _ui.error_line()
             with gr.Column(scale=7, elem_classes="mc-right"):
-                panels = {}
-                for name in TASKS:
-                    with gr.Column(visible=name == TASKS[0], elem_classes="mc-plain") as group:
-                        panel = _ui.empty_panel(f"text.empty.{name}")
-                        show_stages = gr.Button(label("text.stages"), size="sm", elem_classes="mc-stages-button")
-                        stage_view = gr.HTML("", elem_classes="mc-stages")
-                    panels[name] = (group, panel, show_stages, stage_view)
+                panels = {name: _ui.empty_panel(f"text.empty.{name}", visible=name == TASKS[0]) for name in TASKS}
+                show_stages = gr.Button(label("text.stages"), size="sm", elem_classes="mc-stages-button")
+                stage_view = gr.HTML("", elem_classes="mc-stages")
 
-        groups = [*(forms[name].group for name in TASKS), *(panels[name][0] for name in TASKS)]
-        shown = {"show_progress": "hidden", "api_visibility": "private"}
-        task.change(_select, task, groups, queue=False, **shown)
-        page.load(_from_link, None, [task, *groups, *_linked(forms)], queue=False, **shown)
+        chosen = [*(forms[name].group for name in TASKS), *panels.values(), error, stage_view]
+        # Even a hidden progress costs the browser some work for each output; one line stands for all.
+        shown = {"show_progress": "hidden", "show_progress_on": error, "api_visibility": "private"}
+        task.change(_select, task, chosen, queue=False, **shown)
+        opened = _ui.on_show("text_tasks")
+        opened.click(_from_link, None, [task, *chosen, *_linked(forms)], queue=False, **shown)
+        lane = {**shown, **_ui.TEXT_LANE}
         for name, form in forms.items():
-            _, panel, show_stages, stage_view = panels[name]
-            outputs = [form.error, panel, last, stage_view]
-            lane = {**shown, **_ui.TEXT_LANE, "trigger_mode": "once"}
+            outputs = [error, panels[name], last, stage_view]
             if name == "generate":
                 handler = _ui.streamed(partial(_generate, stream), outputs=3)
-                event = form.run.click(handler, form.inputs, outputs, **lane)
+                event = form.run.click(handler, [*form.inputs, last], outputs, trigger_mode="once", **lane)
                 form.stop.click(None, cancels=event, **shown)
             else:
                 handler = _ui.watched(partial(_run, name, functions[name]), outputs=3)
-                form.run.click(handler, form.inputs, outputs, **lane)
-            show_stages.click(
-                _ui.guarded(partial(_stages, explain)), last, [form.error, stage_view], **shown, **_ui.TEXT_LANE
-            )
+                form.run.click(handler, [*form.inputs, last], outputs, trigger_mode="once", **lane)
+        show_stages.click(_ui.guarded(partial(_stages, explain)), [task, last], [error, stage_view], **lane)
     return page
 
 
@@ -82,12 +78,12 @@ class _Form:
 
     def __init__(self, task: str) -> None:
         with gr.Column(visible=task == TASKS[0], elem_classes="mc-plain") as self.group:
-            _ui.intro(f"text.intro.{task}")
-            _ui.chips(
+            _ui.opening(
+                f"text.intro.{task}",
                 [
                     (example["lang"], example["name"], {elem_id(task, k): v for k, v in example["values"].items()})
                     for example in examples().get(task, [])
-                ]
+                ],
             )
             self.fields = {field.name: _component(task, field) for field in FORMS[task] if not field.folded}
             self.model = _ui.model_picker(task, elem_id(task, "model"))
@@ -96,7 +92,6 @@ class _Form:
                 with gr.Accordion(label("ui.options"), open=False):
                     self.fields |= {field.name: _component(task, field) for field in folded}
             self.run, self.stop = _ui.run_row(stop=task == "generate")
-            self.error = _ui.error_line()
         self.inputs = [*(self.fields[field.name] for field in FORMS[task]), self.model]
 
 
@@ -114,8 +109,9 @@ def _component(task: str, field: Field) -> gr.components.Component:
 
 
 def _select(chosen: str) -> list[Any]:
+    """Show a task's form and answer; the error line and the stages are all tasks', and are emptied."""
     visible = [gr.update(visible=name == chosen) for name in TASKS]
-    return visible + visible
+    return [*visible, *visible, "", ""]
 
 
 def _linked(forms: dict[str, _Form]) -> list[gr.components.Component]:
@@ -138,7 +134,7 @@ def _from_link(request: gr.Request) -> list[Any]:
         for name in [*(f.name for f in FORMS[task] if f.kind in ("line", "text", "lines", "labels")), "model"]
     ]
     if query.get("tab") != "text_tasks" or chosen not in TASKS:
-        return [gr.skip() for _ in range(1 + 2 * len(TASKS) + len(filled))]
+        return [gr.skip() for _ in range(3 + 2 * len(TASKS) + len(filled))]
     return [chosen, *_select(chosen), *filled]
 
 
@@ -157,27 +153,29 @@ def _arguments(task: str, values: tuple[Any, ...]) -> tuple[dict[str, Any], str 
 
 
 def _run(task: str, function: Callable[..., Any], lang: str, *values: Any) -> list[Any]:
+    *values, last = values
     arguments, model = _arguments(task, values)
     run = function(**arguments, model=model)
     body = _views.VIEWS[task](run.result, arguments, lang)
     html = _ui.panel(body, run, lang, task, {**arguments, "model": run.model})
-    return [html, (task, arguments, run.model), ""]
+    return [html, {**last, task: (task, arguments, run.model)}, ""]
 
 
 def _generate(stream: Callable[..., Iterator[Any]], lang: str, *values: Any) -> Iterator[list[Any]]:
+    *values, last = values
     arguments, model = _arguments("generate", values)
     run = None
     for run in stream(**arguments, model=model):
         body = _views.generate(run.result, arguments, lang)
         yield [_ui.panel(body, run, lang, "generate", {**arguments, "model": run.model}), gr.skip(), gr.skip()]
     if run is not None:
-        yield [gr.skip(), ("generate", arguments, run.model), ""]
+        yield [gr.skip(), {**last, "generate": ("generate", arguments, run.model)}, ""]
 
 
-def _stages(explain: Callable[..., dict], lang: str, last: tuple[str, dict, str] | None) -> str:
-    if last is None:
+def _stages(explain: Callable[..., dict], lang: str, task: str, last: dict[str, tuple[str, dict, str]]) -> str:
+    if task not in last:
         return _views.hint("text.stages_first", lang)
-    return _views.stages(explain(*last), lang)
+    return _views.stages(explain(*last[task]), lang)
 
 
 if __name__ == "__main__":

@@ -80,8 +80,7 @@ def build(do: Functions | None = None) -> gr.Blocks:
     with gr.Blocks() as page:
         with gr.Row(elem_classes="mc-columns"):
             with gr.Column(scale=5, elem_classes="mc-left"):
-                _ui.intro("tokenizer.intro")
-                _ui.chips(_chips(), run=False)
+                _ui.opening("tokenizer.intro", _chips(), run=False)
                 text = gr.Textbox(
                     label=label("tokenizer.text"),
                     lines=5,
@@ -93,13 +92,8 @@ def build(do: Functions | None = None) -> gr.Blocks:
                 with gr.Accordion(label("ui.options"), open=False):
                     special = gr.Checkbox(True, label=label("tokenizer.add_special_tokens"))
                     truncation = gr.Checkbox(False, label=label("tokenizer.truncation"))
-                    max_length = gr.Number(
-                        None,
-                        label=label("tokenizer.max_length"),
-                        info=label("tokenizer.max_length_info"),
-                        precision=0,
-                        minimum=1,
-                    )
+                    key = "tokenizer.max_length"
+                    max_length = gr.Number(None, label=label(key), info=label(f"{key}_info"), precision=0, minimum=1)
                 error = _ui.error_line()
             with gr.Column(scale=7, elem_classes="mc-right"):
                 show_ids = gr.Checkbox(
@@ -120,7 +114,7 @@ def build(do: Functions | None = None) -> gr.Blocks:
 
         form = [text, names, special, truncation, max_length, tool, *fields]
         shown = [error, answer, view]
-        quiet = {"show_progress": "hidden", "api_visibility": "private"}
+        quiet = {"show_progress": "hidden", "show_progress_on": error, "api_visibility": "private"}
         at_once = quiet | {"queue": False, "trigger_mode": "always_last"}
         waiting = quiet | {"concurrency_id": "tokenizer", "concurrency_limit": 8, "trigger_mode": "always_last"}
         show_ids.input(None, show_ids, None, js=SHOW_IDS)
@@ -131,12 +125,13 @@ def build(do: Functions | None = None) -> gr.Blocks:
         # A textbox's "input" event comes from key presses alone: pasting, deleting and Hangul in composition have none.
         gr.on([text.change, special.change, truncation.change, max_length.change], live, form, shown, **at_once)
         names.change(fetching, form, shown, **waiting)
-        opened = tool.input(lambda chosen: [gr.update(visible=name == chosen) for name in groups], tool,
+        looked = tool.input(lambda chosen: [gr.update(visible=name == chosen) for name in groups], tool,
                             list(groups.values()), queue=False, **quiet)  # fmt: skip
-        opened.then(looking, form, [error, view], **at_once)
+        looked.then(looking, form, [error, view], **at_once)
         gr.on([field.change for field in fields], looking, form, [error, view], **at_once)
         text.blur(_ui.guarded(partial(_long_look, do)), form, [error, view], **at_once)
-        first = page.load(_first, None, [text, names, *fields[2:4]], queue=False, **quiet)
+        opened = _ui.on_show("tokenizer", always=True)
+        first = opened.click(_first, None, [text, names, *fields[2:4]], queue=False, **quiet)
         first.then(fetching, form, shown, **waiting)
     return page
 

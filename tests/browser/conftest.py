@@ -53,6 +53,8 @@ def visit(chromium, address):
         page.on("dialog", lambda dialog: (problems.append(f"dialog: {dialog.message}"), dialog.dismiss()))
         page.goto(address + path)
         page.locator("#mc-tabs").wait_for()
+        # Gradio covers the page until every part of it answers.
+        page.wait_for_function("!document.querySelector('.main > [data-testid=status-tracker]')")
         return page
 
     yield open_page

@@ -55,3 +55,30 @@ def test_hangul_in_composition_does_not_run(visit):
     )
     page.wait_for_timeout(600)
     assert page.locator(".mc-timing").count() == 0
+
+
+@pytest.mark.parametrize("language", ["ko", "en"])
+def test_a_tab_is_filled_when_it_is_first_shown(visit, language):
+    page = visit(language)
+    asked = []
+    page.on("request", lambda request: asked.append(request.url) if "/run/predict" in request.url else None)
+    page.get_by_role("tab", name=TABS[language][2]).click()
+    page.locator(".tk-answer .tk").first.wait_for(timeout=90_000)
+    assert asked
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_the_footer_can_be_read_and_the_code_scrolled_by_keyboard(visit, scheme):
+    page = visit("en", scheme=scheme)
+    footer = page.locator("footer button").first
+    assert footer.evaluate("e => Number(getComputedStyle(e).opacity)") == 1
+    page.locator(".mc-chip.mc-en >> visible=true").first.click()
+    page.locator(".mc-timing >> visible=true").first.wait_for()
+    assert page.locator(".mc-more pre").first.get_attribute("tabindex") == "0"
+
+
+def test_examples_stand_in_one_line(visit):
+    page = visit("en")
+    tops = page.locator(".mc-chip >> visible=true").evaluate_all("all => all.map(e => e.getBoundingClientRect())")
+    rows = {round(box["bottom"]) for box in tops}
+    assert len(rows) == len({round(box["top"] / 20) for box in tops})

@@ -8,7 +8,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text("utf-8")
-GROUPED = re.compile(r"assets/pocket/[^/]+/|assets/examples/sentiment-")
+GROUPED = re.compile(r"assets/pocket/[^/]+/|assets/examples/sentiment-|assets/examples/images/.*\.png")
 
 
 def test_the_tree_names_every_file():

@@ -1,0 +1,74 @@
+"""The public endpoints that take pictures; tabs/_api.py registers them with the others."""
+
+from __future__ import annotations
+
+from gradio import FileData
+
+from pipelines import clip
+from tabs import _uploads
+
+
+def match_image(
+    image: FileData,
+    labels: list[str] | str | None = None,
+    template: str | None = None,
+    scoring: str | None = None,
+    model: str | None = None,
+    none_of_these: bool = False,
+) -> list:
+    """Say which labels fit a picture.
+
+    Args:
+        image: The picture, uploaded (in Python: gradio_client.handle_file); JPEG, PNG, WEBP or GIF.
+        labels: A list, or one string parted by commas, 2,000 at most; None takes all names the pocket model learned,
+            and for other models the names of the example pictures.
+        template: Sentence with {} where the label goes; None takes one for the model and the labels' language.
+        scoring: "softmax" (the labels share 100 %), "sigmoid" (each by itself; SigLIP models only) or "cosine"; None
+            takes what the model was trained with.
+        model: An image-text model (a CLIP or SigLIP).
+        none_of_these: Add a row that says that no label fits: for softmax and cosine the score of the text "something
+            else", for sigmoid what the best label lacks to 100 %.
+
+    Returns:
+        List of {label, score}, best first.
+    """
+    return clip.match_image(_uploads.picture(image), labels, template, scoring, model, none_of_these).result
+
+
+def match_images(
+    images: list[FileData],
+    texts: list[str] | str,
+    template: str | None = None,
+    scoring: str | None = None,
+    model: str | None = None,
+) -> dict:
+    """Compare each of several pictures with each of several texts.
+
+    Args:
+        images: The pictures, uploaded.
+        texts: The texts, 30 at most.
+        template: Sentence with {} where the text goes; None takes the texts as they are.
+        scoring: As for match_image, softmax over the texts of each picture; None takes "cosine".
+        model: An image-text model.
+
+    Returns:
+        {texts, matrix}, where matrix[i][j] is the score of picture i and text j.
+    """
+    return clip.match_images(_uploads.pictures(images), texts, template, scoring, model).result
+
+
+def rank_images(text: str, images: list[FileData], model: str | None = None) -> list:
+    """Sort pictures by how well they fit a text.
+
+    Args:
+        text: What to look for.
+        images: The pictures, uploaded.
+        model: An image-text model.
+
+    Returns:
+        List of {index, score}, best first; the score is the cosine, the index counts from 0.
+    """
+    return clip.rank_images(text, _uploads.pictures(images), model).result
+
+
+MODEL = (match_image, match_images, rank_images)

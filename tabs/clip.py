@@ -122,7 +122,9 @@ class _Form:
             )
         with self._part(gr.Column(visible=False, elem_classes="mc-plain"), "many", "search"):
             _caption("clip.pictures")
+            # Not visible at first itself: the page would fetch its code, a video player's among it.
             self.pictures = gr.Gallery(
+                visible=False,
                 type="filepath",
                 interactive=True,
                 columns=4,
@@ -134,6 +136,7 @@ class _Form:
                 elem_id="mc-clip-pictures",
                 elem_classes="mc-clip-pictures",
             )
+            self._part(self.pictures, "many", "search")
         self.labels = self._part(_field("labels", lines=3), "match")
         self.texts = self._part(_field("texts", lines=3, visible=False), "many")
         self.query = self._part(_field("query", lines=1, visible=False), "search")

@@ -82,7 +82,7 @@ def test_probabilities_are_those_of_the_choice():
 
 def test_it_stops_when_told_to():
     asked = []
-    runs = list(text_tasks.generate_stream(PROMPT, 50, stop=lambda: asked.append(1) or len(asked) > 3))
+    runs = list(text_tasks.generate_stream(PROMPT, 50, seed=1, stop=lambda: asked.append(1) or len(asked) > 3))
     assert len(runs) == 3
     nothing = list(text_tasks.generate_stream(PROMPT, 50, stop=lambda: True))
     assert [run.result for run in nothing] == [{"text": PROMPT, "tokens": []}]

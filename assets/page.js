@@ -89,22 +89,17 @@
     if (chip.dataset.run === "1") setTimeout(() => button(find(".mc-run"))?.click(), 60);
   });
 
-  // A tab is built when it is first shown; only then is it filled, with its first example or what a link names.
-  const query = new URLSearchParams(location.search);
-  const filled = new Set();
-  new MutationObserver(() => {
+  // A tab is built when it is first shown; only then can it be filled with what a link names.
+  const linked = `mc-${new URLSearchParams(location.search).get("tab")}-on-link`;
+  const watcher = new MutationObserver(() => {
     // Until gradio takes its cover off the page, it hears no click.
     if (document.querySelector(".main > [data-testid=status-tracker]")) return;
-    for (const name of ["mc-on-show", "mc-on-link"]) {
-      for (const opener of document.getElementsByClassName(name)) {
-        if (filled.has(opener.id)) continue;
-        filled.add(opener.id);
-        if (name === "mc-on-show" || opener.id.startsWith(`mc-${query.get("tab")}-`)) {
-          setTimeout(() => opener.click(), 20);
-        }
-      }
-    }
-  }).observe(document.documentElement, { childList: true, subtree: true });
+    const opener = document.getElementById(linked);
+    if (!opener) return;
+    watcher.disconnect();
+    setTimeout(() => opener.click(), 20);
+  });
+  watcher.observe(document.documentElement, { childList: true, subtree: true });
 
   document.addEventListener(
     "keydown",

@@ -90,17 +90,12 @@ def run_row(stop: bool = False) -> tuple[gr.Button, gr.Button | None]:
     return run, halt
 
 
-def on_show(tab: str, always: bool = False) -> gr.Button:
-    """A hidden button that assets/page.js presses once, when its tab is first shown.
+def on_link(tab: str) -> gr.Button:
+    """A hidden button that assets/page.js presses once, for who follows a link to this tab, when it is first shown.
 
     Where `page.load` would do, it makes every visitor's page wait for tabs that nobody has opened.
-
-    Args:
-        tab: Name of the tab.
-        always: Press it for everybody; else only for who follows a link to this tab.
     """
-    name = "mc-on-show" if always else "mc-on-link"
-    return gr.Button("", visible="hidden", elem_id=f"mc-{tab}-{name}", elem_classes=name)
+    return gr.Button("", visible="hidden", elem_id=f"mc-{tab}-on-link", elem_classes="mc-on-link")
 
 
 def error_line() -> gr.HTML:

@@ -68,7 +68,7 @@ def build(
         quiet = {"show_progress": "hidden", "show_progress_on": form.error, "api_visibility": "private"}
         lane = quiet | _ui.TEXT_LANE
         mode.change(partial(_select, where), mode, chosen, queue=False, **quiet)
-        opened = _ui.on_show("clip")
+        opened = _ui.on_link("clip")
         opened.click(_linking(where), None, [mode, *chosen, *form.linked], queue=False, **quiet)
         handler = _ui.watched(partial(_run, {"match": match, "many": many, "search": rank}), outputs=5)
         running = {

@@ -98,7 +98,7 @@ def build(
 
         quiet = {"show_progress": "hidden", "show_progress_on": error, "api_visibility": "private"}
         lane = quiet | _ui.TEXT_LANE | {"trigger_mode": "once"}
-        opened = _ui.on_show("sentiment")
+        opened = _ui.on_link("sentiment")
         opened.click(_from_link, None, [text, models, others], queue=False, **quiet)
         upload.upload(_ui.guarded(_read_file), upload, [error, text], queue=False, **quiet)
         started = run.click(_comparing(compare), [text, models, others], [error, answer, shown], **lane)

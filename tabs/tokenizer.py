@@ -130,8 +130,7 @@ def build(do: Functions | None = None) -> gr.Blocks:
         looked.then(looking, form, [error, view], **at_once)
         gr.on([field.change for field in fields], looking, form, [error, view], **at_once)
         text.blur(_ui.guarded(partial(_long_look, do)), form, [error, view], **at_once)
-        opened = _ui.on_show("tokenizer", always=True)
-        first = opened.click(_first, None, [text, names, *fields[2:4]], queue=False, **quiet)
+        first = page.load(_first, None, [text, names, *fields[2:4]], queue=False, **quiet)
         first.then(fetching, form, shown, **waiting)
     return page
 

@@ -17,7 +17,7 @@ if __name__ == "__main__":
 
 import gradio as gr
 
-from pipelines import hub, loading
+from pipelines import hub, loading, painters
 from tabs import TABS, _api, _page
 from tabs._i18n import LANGUAGES, both, label, language, say
 from tabs._wrong_calls import Page
@@ -73,6 +73,7 @@ def launch(page: gr.Blocks, *, mcp: bool = False, **options: object) -> str:
         enable_monitoring=False,
         ssr_mode=False,
         max_file_size="20mb",
+        max_threads=100,  # pictures that wait for their turn hold a thread each; text tasks must find one free
         mcp_server=mcp,
         **options,
     )
@@ -85,6 +86,7 @@ def _warm_up() -> None:
     warming = loading.start_warm_up()
     if warming:
         warming.join()
+        painters.warm_up()
     gc.freeze()
     gc.enable()
 

@@ -38,6 +38,22 @@ def bare_model_ms(times: int) -> float:
         )
 
 
+def picture_s(times: int) -> tuple[float, float]:
+    """Median seconds of a picture by the pocket FLUX: with previews as the page paints it, and by diffusers alone."""
+    import torch
+    from diffusers import FluxPipeline
+
+    from pipelines import image_generation, painters
+    from settings import POCKET
+
+    asked = image_generation.wish("red apple", painters.POCKET, seed=1)
+    plain = FluxPipeline.from_pretrained(POCKET / "flux-emoji", torch_dtype=torch.float32)
+    plain.set_progress_bar_config(disable=True)
+    given = image_generation.arguments(asked, painters.habits(asked.model))
+    ours = median_ms(lambda _: list(image_generation.paint(asked)), times)
+    return ours / 1000, median_ms(lambda _: plain(**given, generator=torch.Generator().manual_seed(1)), times) / 1000
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="fewer repetitions, under two minutes")
@@ -82,6 +98,9 @@ def main() -> None:
             rows.append(("keystroke to recoloured tokens, ms", f"{typed:.1f}", "limit 50", f"{typed / 50:.2f}"))
             browser.close()
         peak = peak_mb(app.pid)
+        ours, bare = picture_s(3 if few else 9)
+        base = f"eager FluxPipeline {bare:.2f}"
+        rows.append(("a picture of 20 steps, previewed, s", f"{ours:.2f}", base, f"{ours / bare:.2f}"))
         rows.append(("peak memory, all loaded, MB", f"{peak:.0f}", "limit 2500", f"{peak / 2500:.2f}"))
 
     print(f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}\n")
@@ -95,6 +114,7 @@ def _load_all(client: object) -> None:
     client.predict("좋아요", api_name="/sentiment")
     client.predict(["a", "b"], api_name="/similarity")
     client.predict("이 영화 정말 [MASK].", api_name="/fill_mask")
+    client.predict("빨간 사과", api_name="/generate_image")
 
 
 if __name__ == "__main__":

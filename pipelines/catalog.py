@@ -24,7 +24,7 @@ TASKS = (
     "keywords",
     "entail",
 )
-IMAGE_TASKS = ("image_text",)
+IMAGE_TASKS = ("image_text", "image_generation")
 MINILM = "sentence-transformers/all-MiniLM-L6-v2"
 
 
@@ -114,6 +114,9 @@ _POCKET = (
     ModelCard("pocket/sentiment-en", ("sentiment",), ("en",), 22.7, 6, "apache-2.0", _TWO, "sst2", base=MINILM),
     ModelCard("pocket/fill-mask-ko", ("fill_mask", "tokenize"), ("ko",), 5.8, 12, "apache-2.0", trained_on="nsmc"),
     ModelCard("pocket/clip-emoji", ("image_text",), ("ko", "en"), 3.8, 8, "apache-2.0", trained_on="emoji"),
+    ModelCard(
+        "pocket/flux-emoji", ("image_generation",), ("ko", "en"), 13.2, 33, "apache-2.0", trained_on="emoji_pictures"
+    ),
     ModelCard("pocket/tokenizer-bpe", ("tokenize",), ("ko", "en"), license="apache-2.0"),
     ModelCard("pocket/tokenizer-unigram", ("tokenize",), ("ko", "en"), license="apache-2.0"),
     ModelCard(
@@ -207,9 +210,23 @@ _IMAGE_TEXT = (
     _hub("Bingsu/clip-vit-large-patch14-ko", "image_text", ("ko",), 428, 1710, "mit",
          "clip_ko", "tree/refs%2Fpr%2F1"),
 )
+_PAINTERS = (
+    _hub("stabilityai/sd-turbo", "image_generation", ("en",), 1290, 5160, None, "laion",
+         "tree/b335f733db09ff60444334351a3bbf6ab4b64332"),
+    _hub("stable-diffusion-v1-5/stable-diffusion-v1-5", "image_generation", ("en",), 1066, 4270,
+         "creativeml-openrail-m", "laion", "tree/main"),
+    _hub("stabilityai/sdxl-turbo", "image_generation", ("en",), 3470, 13900, "sai-nc-community",
+         "sdxl_pictures", "tree/cf0e5cbf9cb1ce0f632875ea8e1b996a9df869d8"),
+    _hub("black-forest-labs/FLUX.2-klein-4B", "image_generation", ("en",), 4000, 16000, "apache-2.0",
+         "flux_pictures", "tree/main"),
+    _hub("black-forest-labs/FLUX.1-schnell", "image_generation", ("en",), 12000, 34000, "apache-2.0",
+         "flux_pictures", "tree/main"),
+    _hub("black-forest-labs/FLUX.1-dev", "image_generation", ("en",), 12000, 34000,
+         "flux-1-dev-non-commercial-license", "flux_pictures", "tree/main", gated=True),
+)
 # fmt: on
 
-_HUB = (*_SENTIMENT, *_PAIRS, *_SPANS, *_WRITERS, *_ENCODERS, *_TOKENIZERS, *_IMAGE_TEXT)
+_HUB = (*_SENTIMENT, *_PAIRS, *_SPANS, *_WRITERS, *_ENCODERS, *_TOKENIZERS, *_IMAGE_TEXT, *_PAINTERS)
 
 MODELS: tuple[ModelCard, ...] = (*_POCKET, *_HUB)
 

@@ -126,7 +126,7 @@ def tokenizer_files(model_id: str) -> Path:
     if here is not None:
         return here.path
     with download.plain(model_id):
-        sizes = _repository(model_id)
+        sizes = listing(model_id)
         if "config.json" not in sizes or not any(name in sizes for name in TOKENIZERS):
             raise VisitorError("no_tokenizer", model=model_id, reason="no file")
         _fetch(model_id, TOKENIZER_FILES, sizes)
@@ -137,7 +137,9 @@ def state(model_id: str) -> str:
     """Tell whether a model is "pocket", "cached" or "remote", without touching the network."""
     here = _on_this_machine(model_id, weights=True)
     if here is None:
-        return "remote"
+        from pipelines import painter_files  # which imports this module
+
+        return painter_files.state(model_id)
     return "cached" if here.source == "cache" else "pocket"
 
 
@@ -208,7 +210,7 @@ def _cached(model_id: str, need_weights: bool) -> ModelFiles | None:
     files, pickled = weights(folder)
     if not files or not _has_tokenizer(folder):
         return None
-    if pickled and not _may_unpickle(model_id):
+    if pickled and not may_unpickle(model_id):
         raise VisitorError("pickle_only", model=model_id)
     return ModelFiles(model_id, folder, "cache", allow_pickle=pickled)
 
@@ -221,18 +223,18 @@ def _has_image_processor(folder: Path) -> bool:
     return any((folder / name).exists() for name in IMAGE_PROCESSOR)
 
 
-def _may_unpickle(model_id: str) -> bool:
+def may_unpickle(model_id: str) -> bool:
     return SETTINGS.allow_pickle or catalog.card(model_id) is not None
 
 
-def _token(model_id: str) -> bool | None:
+def token(model_id: str) -> bool | None:
     """The owner's token goes only with listed models; False sends none."""
     return None if catalog.card(model_id) is not None else False
 
 
 def _download(model_id: str, kind: str) -> ModelFiles:
     with download.plain(model_id):
-        sizes = _repository(model_id)
+        sizes = listing(model_id)
         if "config.json" not in sizes:
             raise VisitorError("not_a_model", model=model_id)
         if not any(name in sizes for name in TOKENIZERS):
@@ -242,7 +244,7 @@ def _download(model_id: str, kind: str) -> ModelFiles:
         if any(name in sizes for name in (SAFE, SAFE_INDEX)):
             patterns = [SAFE, SAFE_INDEX, "model-*.safetensors"]
         elif any(name in sizes for name in (PICKLE, PICKLE_INDEX)):
-            if not _may_unpickle(model_id):
+            if not may_unpickle(model_id):
                 raise VisitorError("pickle_only", model=model_id)
             patterns = [PICKLE, PICKLE_INDEX, "pytorch_model-*.bin"]
         else:
@@ -255,7 +257,7 @@ def _download(model_id: str, kind: str) -> ModelFiles:
     return here
 
 
-def _repository(model_id: str) -> dict[str, int]:
+def listing(model_id: str) -> dict[str, int]:
     """Ask the Hub what a repository holds: {file: bytes}. One short request tells what is wrong, when something is."""
     from huggingface_hub import HfApi
 
@@ -263,7 +265,7 @@ def _repository(model_id: str) -> dict[str, int]:
         known = catalog.card(model_id)
         size = f" ({known.size_mb:,.0f} MB)" if known and known.size_mb else ""
         raise VisitorError("not_here_offline", model=model_id, size=size)
-    info = HfApi().model_info(model_id, timeout=SETTINGS.hub_timeout_s, token=_token(model_id), files_metadata=True)
+    info = HfApi().model_info(model_id, timeout=SETTINGS.hub_timeout_s, token=token(model_id), files_metadata=True)
     return {sibling.rfilename: sibling.size or 0 for sibling in info.siblings or ()}
 
 
@@ -271,7 +273,7 @@ def _fetch(model_id: str, patterns: Iterable[str], sizes: dict[str, int]) -> Non
     names = [name for name in sizes if any(fnmatch(name, pattern) for pattern in patterns)]
     if names:
         wanted = {name: sizes[name] for name in names}
-        download.fetch(model_id, wanted, _token(model_id), SETTINGS.hub_timeout_s)
+        download.fetch(model_id, wanted, token(model_id), SETTINGS.hub_timeout_s)
 
 
 def _snapshot(model_id: str) -> Path:

@@ -88,6 +88,27 @@ for index, score in result:
     print(f"{score:.4f}  picture {index}")
 """
 
+PAINT = """\
+import torch
+from diffusers import DiffusionPipeline
+
+<<source>>
+device = "cuda" if torch.cuda.is_available() else "cpu"
+dtype = torch.bfloat16 if device == "cuda" else torch.float32
+pipe = DiffusionPipeline.from_pretrained(source, torch_dtype=dtype).to(device)
+
+result = []
+for number in range(<<count>>):  # each picture with the next seed
+    random_numbers = torch.Generator("cpu").manual_seed(<<seed>> + number)
+    picture = pipe(
+<<arguments>>
+        generator=random_numbers,
+    ).images[0]
+    picture.save(f"picture-{number}.png")
+    result.append(picture)
+print(result)
+"""
+
 
 def several(data: list[object], in_app: bool = False) -> str:
     """Return the lines that make `pictures`, of the bytes of picture files.

@@ -17,10 +17,12 @@ from pipelines import (
     clip,
     embeddings,
     hub,
+    image_generation,
     image_snippets,
     images,
     inputs,
     loading,
+    painters,
     rewriting,
     sentiment,
     snippets,
@@ -368,6 +370,29 @@ def _clip(model: str, data: Any, texts: str) -> str:
     return _fill(image_snippets.CLIP, source=_source(model), pictures=files, texts=texts)
 
 
+def _generate_image(
+    prompt: Any,
+    model: Any,
+    steps: Any,
+    guidance: Any,
+    seed: Any,
+    width: Any,
+    height: Any,
+    count: Any,
+    negative_prompt: Any,
+) -> str:
+    asked = image_generation.wish(prompt, model, steps, guidance, seed, width, height, count, negative_prompt)
+    given = image_generation.arguments(asked, painters.habits(asked.model))
+    lines = "\n".join(f"        {name}={_literal(value)}," for name, value in given.items())
+    return _fill(
+        image_snippets.PAINT,
+        source=_source(asked.model),
+        count=str(asked.count),
+        seed=str(asked.seed),
+        arguments=lines,
+    )
+
+
 def models(task: str | None = None) -> None:
     """The arguments of /models."""
 
@@ -391,4 +416,5 @@ _WRITERS: dict[str, tuple[Callable[..., Any], Callable[..., str]]] = {
     "match_image": (clip.match_image, _match_image),
     "match_images": (clip.match_images, _match_images),
     "rank_images": (clip.rank_images, _rank_images),
+    "generate_image": (image_generation.wish, _generate_image),
 }

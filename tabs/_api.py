@@ -19,7 +19,7 @@ from pipelines import bpe, catalog, hub, sentiment, show_code, text_tasks, token
 from pipelines.errors import VisitorError
 from tabs import _image_api, _uploads
 from tabs._i18n import language, sentence
-from tabs._ui import TEXT_LANE
+from tabs._ui import IMAGE_LANE, TEXT_LANE
 
 log = logging.getLogger(__name__)
 
@@ -29,7 +29,7 @@ def models(task: str | None = None) -> list:
 
     Args:
         task: One of sentiment, zero_shot, entities, answer, fill_mask, generate, summarize, translate, similarity,
-            keywords, entail, image_text, tokenize; None for all.
+            keywords, entail, image_text, image_generation, tokenize; None for all.
 
     Returns:
         List of {id, task, languages, params_m, size_mb, state, gated, license}; state is "pocket", "cached" or
@@ -314,8 +314,9 @@ def register() -> None:
     with gr.Column(visible=False):
         for function in QUICK:
             gr.api(_plain(function), api_name=function.__name__.rstrip("_"), queue=False)
-        for function in MODEL:
-            gr.api(_plain(function), api_name=function.__name__.rstrip("_"), **TEXT_LANE)
+        for functions, lane in ((MODEL, TEXT_LANE), (_image_api.PAINTING, IMAGE_LANE)):
+            for function in functions:
+                gr.api(_plain(function), api_name=function.__name__.rstrip("_"), **lane)
 
 
 def _plain(function: Callable[..., Any]) -> Callable[..., Any]:

@@ -1,10 +1,10 @@
-"""The public endpoints that take pictures; tabs/_api.py registers them with the others."""
+"""The public endpoints that take or make pictures; tabs/_api.py registers them with the others."""
 
 from __future__ import annotations
 
 from gradio import FileData
 
-from pipelines import clip
+from pipelines import clip, image_generation
 from tabs import _uploads
 
 
@@ -71,4 +71,39 @@ def rank_images(text: str, images: list[FileData], model: str | None = None) -> 
     return clip.rank_images(text, _uploads.pictures(images), model).result
 
 
+def generate_image(
+    prompt: str,
+    model: str | None = None,
+    steps: int | None = None,
+    guidance: float | None = None,
+    seed: int | None = None,
+    width: int | None = None,
+    height: int | None = None,
+    count: int | None = None,
+    negative_prompt: str | None = None,
+) -> tuple[list[FileData], dict]:
+    """Make pictures from words.
+
+    Args:
+        prompt: What the picture shows; the pocket model reads Korean and English.
+        model: A model that paints; None takes pocket/flux-emoji.
+        steps: Denoising steps; None takes the model's own number, as for everything below.
+        guidance: How closely the picture keeps to the words.
+        seed: 0 to 2147483647: the same seed with the same values gives the same picture; None draws one.
+        width: Pixels.
+        height: Pixels.
+        count: Pictures, 1 to 4; each is made with the next seed.
+        negative_prompt: What the picture shall not show, for models that use one (Stable Diffusion 1.5).
+
+    Returns:
+        A list of PNG files, which carry their parameters, and {prompt, model, steps, guidance, seed, width, height,
+        count, negative_prompt, seconds}.
+    """
+    asked = image_generation.wish(prompt, model, steps, guidance, seed, width, height, count, negative_prompt)
+    *_, painted = image_generation.paint(asked)
+    kept = [_uploads.kept(data, f"picture-{n}.png") for n, data in enumerate(image_generation.files(painted), 1)]
+    return [FileData(**each) for each in kept], painted.run.result
+
+
 MODEL = (match_image, match_images, rank_images)
+PAINTING = (generate_image,)

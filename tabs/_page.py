@@ -88,6 +88,7 @@ def theme() -> gr.themes.Base:
         button_primary_background_fill=accent,
         button_primary_background_fill_hover="#2446b8",
         button_primary_background_fill_dark=accent_dark,
+        button_primary_background_fill_hover_dark="#b3c3ff",
         button_primary_text_color_dark="#10131a",
         block_background_fill="transparent",
         block_background_fill_dark="transparent",

@@ -19,6 +19,8 @@ from tabs._i18n import both, label, language, say, sentence
 log = logging.getLogger(__name__)
 esc = html.escape
 TEXT_LANE = {"concurrency_id": "text", "concurrency_limit": 8}
+# Pictures take turns in pipelines.lane; here they only keep out of the text tasks' way.
+IMAGE_LANE = {"concurrency_id": "images", "concurrency_limit": 24}
 POLL_S = 0.4
 
 
@@ -131,7 +133,7 @@ def timing_line(run: Run, lang: str) -> str:
     parts = [f"{esc(say(lang, f'stage.{name}'))} {ms:,.1f} ms" for name, ms in run.timing.items()]
     if run.cached:
         parts = [esc(say(lang, "ui.from_memory"))]
-    where = "GPU" if run.device.startswith("cuda") else "CPU"
+    where = {"cuda": "GPU", "remo": "Inference Providers"}.get(run.device[:4], "CPU")
     return f'<p class="mc-timing">{" · ".join([*parts, where, esc(run.model)])}</p>'
 
 

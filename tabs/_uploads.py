@@ -1,10 +1,12 @@
-"""Pictures that programs send: only files that were uploaded to this app are opened, nothing else on its machine."""
+"""Pictures that programs send and get: only files that were uploaded are opened, and what is made is kept an hour."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
 
+from gradio.context import LocalContext
+from gradio.processing_utils import save_bytes_to_cache
 from gradio.utils import get_upload_folder
 
 from pipelines import images
@@ -62,3 +64,16 @@ def opened(arguments: Any) -> Any:
     if "images" in found:
         found["images"] = pictures(found["images"])
     return found
+
+
+def kept(data: bytes, name: str) -> dict[str, Any]:
+    """Put a PNG where the caller alone can fetch it, by an address that its content makes; gradio deletes it later.
+
+    Returns:
+        The values of a gradio.FileData.
+    """
+    path = save_bytes_to_cache(data, name, get_upload_folder())
+    page = LocalContext.blocks.get(None)
+    if page is not None:
+        page.upload_file_set.add(path)  # what delete_cache looks through
+    return {"path": path, "orig_name": name, "size": len(data), "mime_type": "image/png"}

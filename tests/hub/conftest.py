@@ -84,3 +84,19 @@ def empty(monkeypatch, tmp_path, restart):
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
     restart()
     return tmp_path / "hub"
+
+
+@pytest.fixture
+def painter_hub(hub, empty):
+    """The local Hub with tiny painters; nothing downloaded or loaded."""
+    import diffusers
+    import transformers
+
+    from tests.hub import tiny_painters
+
+    for library in (diffusers.utils.logging, transformers.logging):
+        library.set_verbosity_error()
+        library.disable_progress_bar()
+    tiny_painters.build(hub.root)
+    hub.requests.clear()
+    return hub

@@ -1,0 +1,211 @@
+"""The picture tab without a browser: its HTML escapes what anyone wrote, its form takes only what fits, Stop stops."""
+
+import html
+import json
+import re
+import threading
+from types import SimpleNamespace
+
+import pytest
+from PIL import Image
+
+from pipelines import image_generation, painters, picture_files
+from pipelines.errors import VisitorError
+from pipelines.run import Run
+from tabs import _painting_form, _painting_views
+from tabs import image_generation as tab
+
+HOSTILE = "<img src=x onerror=alert(1)> ${alert(2)} {{value}} \"'"
+RED = Image.new("RGB", (64, 64), "red")
+RESULT = {"prompt": HOSTILE, "model": "a/<b>", "seed": 7, "steps": 4, "guidance": 2.5, "width": 64, "height": 64}
+RESULT |= {"count": 1, "negative_prompt": HOSTILE, "seconds": 1.25}
+SD = "stable-diffusion-v1-5/stable-diffusion-v1-5"
+
+
+def file(**more):
+    return picture_files.png(RED, RESULT | more)
+
+
+def tags(shown):
+    return set(re.findall(r"<([a-z0-9]+)", shown))
+
+
+@pytest.mark.parametrize("lang", ["ko", "en"])
+def test_what_was_written_stays_text(lang):
+    step = image_generation.Step(1, 4, RED, 1.0, 3.0)
+    shown = _painting_views.pictures([file()], [RED], RESULT, 512, lang)
+    shown += _painting_views.comparison([file(), file()], [RESULT, RESULT | {"prompt": HOSTILE + "!"}], 512, lang)
+    shown += _painting_views.progress(step, 512, lang) + _painting_views.taught("<b>", "laion", lang)
+    shown += _painting_views.turn(2, 3.0, lang) + _painting_views.wait_line(0, None, lang)
+    assert "<img src=x" not in shown and shown.count("<b>") == 1  # the step's number
+    assert tags(shown) <= set("div figure figcaption img button label input span p ol li small mark br b".split())
+    assert all(url.startswith("data:image/") for url in re.findall(r'src="([^"]*)"', shown))
+
+
+def test_each_picture_carries_its_own_parameters():
+    shown = _painting_views.pictures([file(), file()], [RED] * 4, RESULT | {"count": 2}, 512, "en")
+    made = [json.loads(html.unescape(text)) for text in re.findall(r'data-made="([^"]*)"', shown)]
+    assert [each["seed"] for each in made] == [7, 8] and {each["count"] for each in made} == {1}
+    assert re.findall(r"<small>(\d+)</small>", shown) == ["1", "2", "3", "4"]
+
+
+def test_the_bar_tells_step_and_seconds():
+    step = image_generation.Step(3, 12, RED, 3.0, 9.0)
+    shown = _painting_views.progress(step, 512, "en")
+    assert 'aria-valuenow="3"' in shown and 'aria-valuemax="12"' in shown and "width:25.0%" in shown
+    assert "Step 3 of 12" in shown and "9 s left" in shown
+    second = _painting_views.progress(step, 512, "en", (2, 2))
+    assert 'aria-valuenow="15"' in second and 'aria-valuemax="24"' in second
+
+
+def test_large_previews_are_made_small():
+    large = Image.effect_noise((1024, 1024), 80)
+    assert len(_painting_views.data_url(large, 96)) < 20_000
+    assert _painting_views.data_url(RED, 96).startswith("data:image/png")
+
+
+def test_the_words_that_differ_are_marked():
+    before, after = _painting_views._changed("a red apple", "a green apple")
+    assert (before, after) == ("a <mark>red</mark> apple", "a <mark>green</mark> apple")
+
+
+def test_a_model_brings_its_habits():
+    size, steps, guidance, _, _, negative = _painting_form.of_model(SD)
+    habits = painters.habits(SD)
+    assert size["visible"] and size["value"] == "{}x{}".format(*habits.sizes[0]) and negative["visible"]
+    assert (steps["value"], steps["maximum"]) == (habits.steps, habits.most_steps)
+    assert guidance["value"] == habits.guidance
+    plain = _painting_form.of_model(None)
+    assert not plain[0]["visible"] and not plain[5]["visible"]
+
+
+@pytest.mark.parametrize("model", ["<b>/x y", "pocket/../../secrets", "../x", "a" * 300, " "])
+def test_what_is_no_model_leaves_the_default_habits(model):
+    assert _painting_form.of_model(model) == _painting_form.of_model(None)
+
+
+@pytest.mark.parametrize("model", ["<b>/x y", "pocket/../../secrets"])
+def test_what_is_no_model_is_said_beside_the_button(model):
+    lines = list(one(Painter())(REQUEST, FORM[0], model, *FORM[2:]))
+    assert "is not a model id" in lines[-1][0] and "<b>" not in lines[-1][0]
+
+
+def test_a_picture_fills_the_form():
+    error, prompt, model, size, steps, guidance, seed, count, negative = _painting_form.filled(
+        RESULT | {"model": SD, "width": 640, "height": 384}
+    )
+    assert (error, prompt, model, size["value"]) == ("", HOSTILE, SD, "640x384")
+    assert ("640 × 384", "640x384") in size["choices"]
+    assert (steps["value"], guidance["value"], seed["value"], count["value"]) == (4, 2.5, 7, 1)
+    assert negative["value"] == HOSTILE and negative["visible"]
+
+
+@pytest.mark.parametrize("bad", [True, float("nan"), float("inf"), "7", [7], {"a": 1}, None])
+def test_values_of_a_wrong_type_stay_out(bad):
+    untouched = _painting_form.filled({})
+    names = ("steps", "guidance", "seed", "count", "width", "height")
+    assert _painting_form.filled(dict.fromkeys(names, bad)) == untouched
+
+
+@pytest.mark.parametrize("details", ["", "[]", "{", "[" * 9_000, '{"prompt": 3}', "null"])
+def test_a_press_with_nonsense_changes_nothing(details):
+    assert tab._from_details(SimpleNamespace(details=details)) == _painting_form.filled({})
+
+
+def test_a_link_fills_prompt_model_and_seed():
+    query = {"tab": "image_generation", "prompt": HOSTILE, "model": SD, "seed": "12"}
+    filled = tab._from_link(SimpleNamespace(query_params=query))
+    assert filled[1:3] == [HOSTILE, SD] and filled[6]["value"] == 12
+    assert tab._from_link(SimpleNamespace(query_params=query | {"seed": "-1; drop"}))[6] == {"__type__": "update"}
+    other = tab._from_link(SimpleNamespace(query_params=query | {"tab": "clip"}))
+    assert all(each == {"__type__": "update"} for each in other)
+
+
+def test_a_png_is_read_back_and_any_other_file_is_a_sentence(tmp_path):
+    request = SimpleNamespace(cookies={}, headers={"accept-language": "en"})
+    made, plain = tmp_path / "made.png", tmp_path / "plain.png"
+    made.write_bytes(file(model=painters.POCKET))
+    RED.save(plain)
+    assert tab._read_back(request, str(made))[:4] == [None, "", HOSTILE, painters.POCKET]
+    for path in (plain, tmp_path / "none.png", __file__):
+        cleared, error, *form = tab._read_back(request, str(path))
+        assert cleared is None and 'role="alert"' in error and form == [{"__type__": "update"}] * _painting_form.FIELDS
+
+
+def test_words_for_another_model_are_not_meant():
+    values = ("cat", "", "64x64", 4, 1.0, None, 1, "dogs")
+    assert _painting_form.arguments(values)["negative_prompt"] == ""
+    assert _painting_form.arguments(("cat", SD, *values[2:]))["negative_prompt"] == "dogs"
+    assert "width" not in _painting_form.arguments(("cat", "", "<b>", *values[3:]))
+
+
+class Painter:
+    """Paints nothing, and remembers what it was asked for."""
+
+    def __init__(self):
+        self.asked = []
+
+    def __call__(self, asked, stop):
+        self.asked.append(asked)
+        yield image_generation.Waiting(0, None)
+        yield image_generation.Waiting(1, 2.0)
+        yield image_generation.Step(1, 1, RED, 1.0, 0.0)
+        if stop.is_set():
+            raise VisitorError("stopped")
+        result = image_generation.details(asked, 1.0)
+        yield image_generation.Painted(Run(result, asked.model, timing={"denoise": 3.0}), [RED] * asked.count, [RED])
+
+
+REQUEST = SimpleNamespace(cookies={}, headers={"accept-language": "en"}, session_hash="abc")
+FORM = ("red apple", "", "64x64", 4, 1.0, 5, 2, "")
+
+
+def one(painter):
+    return tab._watched(lambda *values: tab._one(painter, image_generation.wish, *values))
+
+
+def two(painter):
+    return tab._watched(lambda *values: tab._two(painter, image_generation.wish, *values))
+
+
+def test_a_run_tells_its_way_and_ends_with_pictures():
+    lines = list(one(Painter())(REQUEST, *FORM))
+    assert "Ahead of you: 1" in lines[2][0] and "progressbar" in lines[3][1]
+    error, live, answer, last = lines[-1]
+    assert (error, live) == ("", "") and answer.count("data-made") == 2 and last["seed"] == 5
+    assert not tab._under_way
+
+
+def test_both_pictures_of_a_comparison_have_the_same_seed():
+    painter = Painter()
+    last = {"prompt": "red apple", "seed": 77}
+    values = (*FORM[:5], None, *FORM[6:], "green apple", last)
+    answer = list(two(painter)(REQUEST, *values))[-1][2]
+    assert [(each.prompt, each.seed, each.count) for each in painter.asked] == [
+        ("red apple", 77, 1),
+        ("green apple", 77, 1),
+    ]
+    assert 'type="range"' in answer and answer.count("mc-paint-picture") == 2
+
+
+@pytest.mark.parametrize("prompt", ["", "  ", None])
+def test_an_empty_prompt_is_said_beside_the_button(prompt):
+    lines = list(one(Painter())(REQUEST, prompt, *FORM[1:]))
+    assert "what the picture should show" in lines[-1][0]
+
+
+def test_stop_ends_the_runs_of_its_own_session_only():
+    runs = {name: one(Painter())(SimpleNamespace(**vars(REQUEST) | {"session_hash": name}), *FORM) for name in "ab"}
+    for run in runs.values():
+        next(run)
+    tab._stop(SimpleNamespace(session_hash="a"))
+    assert "Stopped" in list(runs["a"])[-1][0]
+    assert "data-made" in list(runs["b"])[-1][2] and not tab._under_way
+
+
+def test_a_page_that_closes_stops_its_run():
+    run = one(Painter())(REQUEST, *FORM)
+    next(run)
+    (stop,) = tab._under_way
+    run.close()
+    assert stop.is_set() and not tab._under_way and isinstance(stop, threading.Event)

@@ -15,6 +15,8 @@ from recipes._emoji import Emoji
 from recipes._training import Clock, save_checkpoint
 
 SIDE, CHANNELS, NOISE = 64, 16, 0.15
+# The share of the training after which pictures are shown whole.
+WHOLE_FROM = 0.8
 
 
 def new_autoencoder(widths: tuple[int, ...] = (24, 48, 96, 128)):
@@ -65,7 +67,10 @@ def difference(made: torch.Tensor, wanted: torch.Tensor) -> torch.Tensor:
 
 
 def train_autoencoder(model, emoji: Emoji, minutes: float, checkpoint: Path, batch: int = 24, rate: float = 2.5e-3):
-    """Trains in place for ``minutes``; goes on from ``checkpoint`` if there is one."""
+    """Trains in place for ``minutes``; goes on from ``checkpoint`` if there is one.
+
+    Most of the time on quarters of pictures: four times as many steps teach more than four times as many pixels.
+    """
     mean, variance = torch.zeros(CHANNELS), torch.ones(CHANNELS)
     stepper = torch.optim.AdamW(model.parameters(), lr=rate, betas=(0.9, 0.98), weight_decay=0.01, fused=True)
     clock, step, running = Clock(minutes), 0, 0.0
@@ -85,6 +90,9 @@ def train_autoencoder(model, emoji: Emoji, minutes: float, checkpoint: Path, bat
             group["lr"] = rate * min(1.0, (step + 1) / 50) * falling(clock.progress)
         chosen = torch.randint(len(emoji.pictures), (batch,))
         pixels = on_white(emoji.pictures[chosen])
+        if clock.progress < WHOLE_FROM:
+            top, left = (int(place) for place in torch.randint(SIDE // 16 + 1, (2,)) * 8)
+            pixels = pixels[:, :, top : top + SIDE // 2, left : left + SIDE // 2]
         latents = batch_norm(model.encode(pixels).latent_dist.mean, mean, variance, training=True, momentum=0.02)
         noisy = latents + NOISE * torch.rand(batch, 1, 1, 1) * 2 * torch.randn_like(latents)
         loss = difference(model.decode(noisy).sample, pixels)

@@ -67,9 +67,9 @@ def build(
         quiet = {"show_progress": "hidden", "show_progress_on": form.error, "api_visibility": "private"}
         shown = [live, answer, last]
         running = {"trigger_mode": "once", **quiet, **_ui.IMAGE_LANE}
-        one = _watched(partial(_one, paint, wish))
+        one = _watched(partial(_one, paint, elsewhere, wish))
         two = _watched(partial(_two, paint, wish))
-        form.run.click(one, form.inputs, [form.error, *shown], **running)
+        form.run.click(one, [*form.inputs, form.remote, form.token], [form.error, *shown], **running)
         form.compare.click(two, [*form.inputs, form.second, last], [form.compare_error, *shown], **running)
         form.stop.click(_stop, None, None, queue=False, **quiet)
         filled = [form.error, *form.inputs]

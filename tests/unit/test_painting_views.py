@@ -160,8 +160,24 @@ REQUEST = SimpleNamespace(cookies={}, headers={"accept-language": "en"}, session
 FORM = ("red apple", "", "64x64", 4, 1.0, 5, 2, "")
 
 
-def one(painter):
-    return tab._watched(lambda *values: tab._one(painter, image_generation.wish, *values))
+def one(painter, elsewhere=None, remote=False, token=""):
+    return tab._watched(lambda *values: tab._one(painter, elsewhere, image_generation.wish, *values, remote, token))
+
+
+def test_a_provider_paints_when_it_is_asked_to_with_the_visitors_token_alone():
+    asked = []
+
+    def elsewhere(wish, token, stop):
+        asked.append(token)
+        yield from Painter()(wish, stop)
+
+    def here(wish, stop):
+        raise AssertionError("painted here")
+
+    lines = list(one(here, elsewhere, True, " hf_secret ")(REQUEST, *FORM))
+    assert asked == ["hf_secret"] and "hf_secret" not in str(lines)
+    list(one(here, elsewhere, True, "")(REQUEST, *FORM))
+    assert asked[1] is None
 
 
 def two(painter):

@@ -204,7 +204,8 @@ CARDS = {
         command="python -m recipes.flux_emoji --data DIR --evaluate",
         limits="It draws Noto's emoji from memory: it invents nothing, and words that name no emoji give a neighbour "
         "or a blur. Names that differ by little (hair, hours, kinds of families) are drawn alike. Its pictures have "
-        "64 x 64 pixels, and greens come out pale. The training was short for 1,679 pictures; the figures say how far it came.",
+        "64 x 64 pixels, and greens come out pale. The training was short for 1,679 pictures; the figures say how far "
+        "it came.",
     ),
 }
 

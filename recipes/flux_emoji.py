@@ -11,6 +11,7 @@ anew every few minutes. ``--minutes`` are shared out: a fifth for the autoencode
 """
 
 import argparse
+import json
 import os
 import random
 import tempfile
@@ -42,10 +43,19 @@ def save(pipe, folder: Path) -> None:
         small.save_pretrained(part)
         for file in sorted(Path(part).rglob("*")):
             if file.is_file():
+                if file.suffix == ".json":
+                    forget_place(file)
                 target = folder / file.relative_to(part)
                 target.parent.mkdir(parents=True, exist_ok=True)
                 file.chmod(0o644)
                 os.replace(file, target)
+
+
+def forget_place(file: Path) -> None:
+    """diffusers writes where a part was loaded from; that folder means nothing to anyone else."""
+    value = json.loads(file.read_text(encoding="utf-8"))
+    if isinstance(value, dict) and value.pop("_name_or_path", None) is not None:
+        write_json(file, value)
 
 
 def main() -> None:

@@ -121,7 +121,7 @@ class _Form:
             self.file_error = _ui.error_line()
         # The token has no class of a field: links and the history must not hold it.
         with gr.Accordion(
-            label("paint.remote_title"), open=False, elem_classes="mc-paint-more", visible=not hub.offline()
+            label("paint.remote_title"), open=False, elem_id="mc-paint-remote", visible=not hub.offline()
         ):
             self.remote = gr.Checkbox(info=label("paint.remote_info"), **_named("remote"))
             self.token = gr.Textbox(type="password", info=label("paint.token_info"), **_named("token"))

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 import urllib.request
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -22,9 +23,9 @@ def free_port():
         return server.getsockname()[1]
 
 
-@pytest.fixture(scope="session")
-def address(tmp_path_factory):
-    """Address of the app, served from an empty HF_HOME, offline."""
+@contextmanager
+def served(command, tmp_path_factory):
+    """Start an app from an empty HF_HOME, offline, and yield its address once it serves a page."""
     port = free_port()
     env = os.environ | {
         "HF_HUB_OFFLINE": "1",
@@ -33,7 +34,7 @@ def address(tmp_path_factory):
         "GRADIO_ANALYTICS_ENABLED": "False",
     }
     log = (tmp_path_factory.mktemp("log") / "app.log").open("w")
-    app = subprocess.Popen([sys.executable, "app.py"], cwd=ROOT, env=env, stdout=log, stderr=log)
+    app = subprocess.Popen([sys.executable, *command], cwd=ROOT, env=env, stdout=log, stderr=log)
     url = f"http://127.0.0.1:{port}"
     try:
         for _ in range(720):
@@ -47,3 +48,10 @@ def address(tmp_path_factory):
     finally:
         app.terminate()
         app.wait(10)
+
+
+@pytest.fixture(scope="session")
+def address(tmp_path_factory):
+    """Address of the app that all tests share."""
+    with served(["app.py"], tmp_path_factory) as url:
+        yield url

@@ -1,18 +1,13 @@
 """The Images tab in a real browser: with the pocket model, and with a painter whose pace the tests set."""
 
 import base64
-import os
-import subprocess
-import sys
-import time
-import urllib.request
 from pathlib import Path
 
 import pytest
 
 from pipelines import picture_files
 from tests.browser.conftest import WIDTHS, fits
-from tests.conftest import ROOT, free_port
+from tests.conftest import ROOT, served
 
 HOSTILE = "<img src=x onerror=alert(1)> ${alert(2)} {{value}}"
 POCKET = ROOT / "assets" / "pocket" / "flux-emoji" / "model_index.json"
@@ -81,24 +76,8 @@ class TestWithASlowPainter:
     @pytest.fixture(scope="class")
     def address(self, tmp_path_factory):
         """Address of the app with the painter of tests/browser/fake_painting.py."""
-        port = free_port()
-        env = os.environ | {"GRADIO_SERVER_PORT": str(port), "HF_HOME": str(tmp_path_factory.mktemp("hf_home"))}
-        log = (tmp_path_factory.mktemp("log") / "app.log").open("w")
-        command = [sys.executable, "-m", "tests.browser.fake_painting"]
-        app = subprocess.Popen(command, cwd=ROOT, env=env, stdout=log, stderr=log)
-        url = f"http://127.0.0.1:{port}"
-        try:
-            for _ in range(720):
-                try:
-                    urllib.request.urlopen(url, timeout=2).close()
-                    break
-                except OSError:
-                    assert app.poll() is None, Path(log.name).read_text()
-                    time.sleep(0.25)
+        with served(["-m", "tests.browser.fake_painting"], tmp_path_factory) as url:
             yield url
-        finally:
-            app.terminate()
-            app.wait(10)
 
     @pytest.mark.parametrize("width", WIDTHS)
     @pytest.mark.parametrize("language", ["ko", "en"])

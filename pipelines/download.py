@@ -1,27 +1,129 @@
-"""Fetching files from the Hub: patient with a slow line, not with a silent one; every fault in one plain sentence."""
+"""Downloads from the Hub: one process for each, however many visitors wait for it; it can be watched and stopped.
+
+A thread cannot be ended while it waits for a silent server, a process can. What it has brought so far stays in the
+cache, and the next download takes it up again (see pipelines.fetching).
+"""
 
 from __future__ import annotations
 
+import json
+import logging
+import os
+import subprocess
+import sys
 import threading
 import time
+from collections import Counter, deque
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from pipelines import hub_errors
 from pipelines.errors import VisitorError
+from settings import ROOT
+
+log = logging.getLogger(__name__)
 
 POLL_S = 0.1
-_under_way: dict[str, int] = {}
+START_S = 120.0  # for Python to start on a machine that is busy
+GRACE_S = 15.0  # the process tells a silent server itself, and better; this long after that, it is ended
+SPEED_OVER_S = 6.0
+# The deadline is what a download takes at the slowest speed that is waited for, and not less than the first.
+SHORTEST_DEADLINE_S, SLOWEST_BYTES_A_S = 600.0, 20_000
+SECRET = ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "HUGGINGFACEHUB_API_TOKEN")
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a download is.
+
+    Attributes:
+        done: Bytes here.
+        total: Bytes in all.
+        speed: Bytes a second over the last seconds; None until that can be told.
+        seconds_left: At that speed.
+        silent_s: Seconds since the last byte.
+    """
+
+    done: int
+    total: int
+    speed: float | None = None
+    seconds_left: float | None = None
+    silent_s: float = 0.0
+
+
+@dataclass
+class _Flight:
+    """One download under way; `finished` is set once `error` is final."""
+
+    model_id: str
+    total: int
+    timeout_s: float
+    done: int = 0
+    error: VisitorError | None = None
+    stopped: bool = False
+    finished: threading.Event = field(default_factory=threading.Event)
+    process: subprocess.Popen | None = None
+    last: dict[str, Any] | None = None
+    news: float | None = None  # when the last byte came; None while the process starts
+    seen: deque[tuple[float, int]] = field(default_factory=lambda: deque(maxlen=64))
+
+    def progress(self) -> Progress:
+        seen, now = list(self.seen), time.monotonic()
+        recent = [point for point in seen if now - point[0] <= SPEED_OVER_S] or seen[-1:]
+        silent = 0.0 if self.news is None else max(0.0, now - self.news)
+        if not recent or now - recent[0][0] < POLL_S:
+            return Progress(self.done, self.total, silent_s=silent)
+        speed = (self.done - recent[0][1]) / (now - recent[0][0])
+        if speed <= 0:  # it stands still, or what was here is being verified
+            return Progress(self.done, self.total, silent_s=silent)
+        return Progress(self.done, self.total, speed, (self.total - self.done) / speed, silent)
+
+
+_flights: dict[tuple[str, frozenset[str]], _Flight] = {}
+_checking: Counter[str] = Counter()
+_lock = threading.Lock()
 
 
 def progress() -> dict[str, tuple[int, int]]:
     """Return {model id: (bytes here, bytes in all)} of the downloads under way."""
-    return {model_id: (min(_bytes_here(model_id), total), total) for model_id, total in dict(_under_way).items()}
+    return {model_id: (now.done, now.total) for model_id, now in under_way().items()}
+
+
+def under_way() -> dict[str, Progress]:
+    """Return {model id: how far} of the downloads under way; of one model's two, the larger."""
+    with _lock:
+        flights = sorted(_flights.values(), key=lambda flight: flight.total)
+    return {flight.model_id: flight.progress() for flight in flights}
+
+
+def checking(model_id: str) -> bool:
+    """Tell whether the Hub is just being asked about a model."""
+    return _checking[model_id] > 0
+
+
+def stop(model_id: str) -> bool:
+    """End the downloads of a model; whoever waits for one gets the error `stopped`. What came so far is kept.
+
+    Returns:
+        Whether one was under way.
+    """
+    with _lock:
+        flights = [flight for flight in _flights.values() if flight.model_id == model_id]
+    for flight in flights:
+        flight.stopped = True
+        if flight.process is not None:
+            flight.process.kill()
+        flight.finished.wait(5)
+    return bool(flights)
 
 
 def fetch(model_id: str, sizes: dict[str, int], token: bool | None, timeout_s: float) -> None:
-    """Bring files of a repository into the Hub's cache, going on where an earlier try stopped.
+    """Bring files of a repository into the Hub's cache, verified, going on where an earlier try stopped.
+
+    Whoever asks for a download that is under way waits for that one. It goes on when they leave.
 
     Args:
         model_id: Hub id.
@@ -30,118 +132,133 @@ def fetch(model_id: str, sizes: dict[str, int], token: bool | None, timeout_s: f
         timeout_s: Longest time without an answer or a byte.
 
     Raises:
-        VisitorError: hub_slow, when no byte came for so long. Otherwise what huggingface_hub raises.
+        VisitorError: what went wrong, in plain words; stopped.
     """
-    from huggingface_hub import get_hf_file_metadata, hf_hub_url, snapshot_download
-
-    # snapshot_download repeats a failed request for minutes. Asked for once before, a file's fault shows at once.
-    largest = max(sizes, key=lambda name: sizes[name])
-    get_hf_file_metadata(hf_hub_url(model_id, largest), timeout=timeout_s, token=token)
-
-    outcome: list[BaseException | None] = []
-
-    def work() -> None:
-        try:
-            snapshot_download(model_id, allow_patterns=list(sizes), token=token)
-            outcome.append(None)
-        except BaseException as error:
-            outcome.append(error)
-
-    # In a thread of its own, because a stalled connection can only be left behind, not interrupted.
-    worker = threading.Thread(target=work, name=f"download {model_id}", daemon=True)
-    _under_way[model_id] = sum(sizes.values())
-    try:
-        worker.start()
-        _wait(worker, model_id, timeout_s)
-    finally:
-        _under_way.pop(model_id, None)
-    if outcome[0] is not None:
-        raise outcome[0]
-
-
-def _wait(worker: threading.Thread, model_id: str, timeout_s: float) -> None:
-    seen, since = -1, time.monotonic()
-    while worker.is_alive():
-        worker.join(POLL_S)
-        here = _bytes_here(model_id)
-        if here != seen:
-            seen, since = here, time.monotonic()
-        elif worker.is_alive() and time.monotonic() - since > timeout_s:
-            raise VisitorError("hub_slow", model=model_id)
-
-
-def _bytes_here(model_id: str) -> int:
-    """Bytes of a repository in the cache, files still arriving included."""
-    from huggingface_hub import constants
-
-    blobs = Path(constants.HF_HUB_CACHE) / f"models--{model_id.replace('/', '--')}" / "blobs"
-    total = 0
-    for path in blobs.glob("*"):
-        try:
-            total += path.stat().st_size
-        except FileNotFoundError:  # it has just been given its final name
-            continue
-    return total
+    if not sizes:
+        return
+    key = (model_id, frozenset(sizes))
+    order = {"model": model_id, "files": sizes, **_way(token, timeout_s)}
+    with _lock:
+        flight = _flights.get(key)
+        if flight is None:
+            flight = _flights[key] = _Flight(model_id, sum(sizes.values()), timeout_s)
+            # Not the visitor's thread: it may end before the download does.
+            threading.Thread(target=_fly, args=(key, flight, order), name=f"download {model_id}", daemon=True).start()
+    flight.finished.wait()
+    if flight.error is not None:
+        raise VisitorError(flight.error.key, **flight.error.params)
 
 
 @contextmanager
 def plain(model_id: str) -> Iterator[None]:
     """Turn what huggingface_hub raises into one sentence that names the cause."""
+    with _lock:
+        _checking[model_id] += 1
     try:
         yield
     except VisitorError:
         raise
     except Exception as error:
-        raise _explain(error, model_id) from error
+        raise hub_errors.explain(error, model_id) from error
+    finally:
+        with _lock:
+            _checking[model_id] -= 1
+            if not _checking[model_id]:
+                del _checking[model_id]
 
 
-def _explain(error: Exception, model_id: str) -> VisitorError:
-    import httpx2
-    from huggingface_hub import errors
+def _way(token: bool | None, timeout_s: float) -> dict[str, Any]:
+    from huggingface_hub import constants
 
-    chain = _causes(error)
-    for cause in chain:
-        said = _explain_one(cause, model_id)
+    from pipelines import hub_requests
+
+    how = hub_requests.access(token, timeout_s)
+    cache = str(Path(constants.HF_HUB_CACHE).expanduser().absolute())
+    return {"cache": cache, "endpoint": how.endpoint, "token": how.token, "timeout_s": timeout_s}
+
+
+def _fly(key: tuple[str, frozenset[str]], flight: _Flight, order: dict[str, Any]) -> None:
+    try:
+        flight.process = _start(order)
+        reader = threading.Thread(target=_listen, args=(flight,), name=f"download {flight.model_id}", daemon=True)
+        reader.start()
+        said = _watch(flight)
+        flight.process.wait()
+        reader.join()
+        flight.process.stdin.close()
+        flight.process.stdout.close()
+        flight.error = said or _outcome(flight)
+    except Exception as error:
+        log.warning("the download of %s could not be started", flight.model_id, exc_info=True)
+        flight.error = hub_errors.explain(error, flight.model_id)
+    finally:
+        with _lock:
+            _flights.pop(key, None)
+        flight.finished.set()
+
+
+def _start(order: dict[str, Any]) -> subprocess.Popen:
+    environ = {name: value for name, value in os.environ.items() if name not in SECRET}
+    process = subprocess.Popen(
+        [sys.executable, "-m", "pipelines.fetching"], cwd=ROOT, env=environ, text=True, encoding="utf-8",
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, start_new_session=True,
+    )  # fmt: skip
+    try:
+        process.stdin.write(json.dumps(order) + "\n")
+        process.stdin.flush()
+    except BrokenPipeError:  # it has ended already: the outcome says so
+        pass
+    return process
+
+
+def _listen(flight: _Flight) -> None:
+    for line in flight.process.stdout:
+        now = time.monotonic()
+        try:
+            message = json.loads(line)
+        except ValueError:  # cut off by a kill
+            continue
+        if "done" in message:
+            if flight.news is None or message["done"] != flight.done:
+                flight.news = max(now, flight.news or now)
+            flight.done, flight.total = message["done"], message["total"]
+            flight.seen.append((now, flight.done))
+        elif "wait" in message:
+            flight.news = now + message["wait"]
+        else:
+            flight.last = message
+
+
+def _watch(flight: _Flight) -> VisitorError | None:
+    """Wait for the process to end; end it when nothing comes any more, or too little. Returns why it was ended."""
+    began = time.monotonic()
+    deadline = began + max(SHORTEST_DEADLINE_S, flight.total / SLOWEST_BYTES_A_S)
+    while True:
+        try:
+            flight.process.wait(POLL_S)
+            return None
+        except subprocess.TimeoutExpired:
+            pass
+        now, model_id = time.monotonic(), flight.model_id
+        done, total = (f"{count / 1e6:,.1f}" for count in (flight.done, flight.total))
+        said = None
+        if flight.stopped:
+            said = VisitorError("stopped")
+        elif flight.news is None and now - began > START_S:
+            said = VisitorError("download_crashed", model=model_id)
+        elif flight.news is not None and now - flight.news > flight.timeout_s + GRACE_S:
+            said = VisitorError("download_stalled", model=model_id, done_mb=done, total_mb=total)
+        elif now > deadline:
+            said = VisitorError("download_too_slow", model=model_id, done_mb=done, total_mb=total)
         if said is not None:
+            flight.process.kill()
             return said
-    if any(isinstance(cause, (httpx2.HTTPError, ConnectionError, errors.LocalEntryNotFoundError)) for cause in chain):
-        return VisitorError("no_network", model=model_id)
-    return VisitorError("load_failed", model=model_id, reason=type(error).__name__)
 
 
-def _explain_one(cause: BaseException, model_id: str) -> VisitorError | None:
-    import httpx2
-    from huggingface_hub import errors
-
-    response: Any = getattr(cause, "response", None)
-    status = getattr(response, "status_code", None)
-    missing = (errors.EntryNotFoundError, errors.RevisionNotFoundError)
-    if isinstance(cause, errors.GatedRepoError):  # before its parent, RepositoryNotFoundError
-        return VisitorError("gated", model=model_id)
-    if isinstance(cause, errors.RepositoryNotFoundError):
-        return VisitorError("unknown_model", model=model_id)
-    if isinstance(cause, missing) and not isinstance(cause, errors.LocalEntryNotFoundError):
-        return VisitorError("not_a_model", model=model_id)
-    if status == 429:
-        wait = response.headers.get("Retry-After", "")
-        return VisitorError("hub_too_many", model=model_id, seconds=wait if wait.isdigit() else "60")
-    if status is not None and status >= 500:
-        return VisitorError("hub_down", model=model_id, status=status)
-    if status in (401, 403):
-        return VisitorError("gated", model=model_id)
-    if isinstance(cause, errors.HFValidationError):
-        return VisitorError("bad_model_id", model=model_id[:80])
-    if isinstance(cause, httpx2.TimeoutException):
-        return VisitorError("hub_slow", model=model_id)
-    if isinstance(cause, httpx2.RemoteProtocolError):
-        return VisitorError("download_incomplete", model=model_id)
-    if isinstance(cause, OSError) and cause.errno == 28:
-        return VisitorError("disk_full", model=model_id)
-    return None
-
-
-def _causes(error: BaseException) -> list[BaseException]:
-    chain = [error]
-    while (cause := chain[-1].__cause__ or chain[-1].__context__) is not None and cause not in chain:
-        chain.append(cause)
-    return chain
+def _outcome(flight: _Flight) -> VisitorError | None:
+    if flight.last is not None:
+        return VisitorError(flight.last["error"], **flight.last["params"]) if "error" in flight.last else None
+    if flight.stopped:
+        return VisitorError("stopped")
+    log.warning("the process that downloads %s ended with status %s", flight.model_id, flight.process.returncode)
+    return VisitorError("download_crashed", model=flight.model_id)

@@ -8,15 +8,14 @@ unpickler, because two of the course's models exist in no other form.
 from __future__ import annotations
 
 import hashlib
-import json
 import re
-from collections.abc import Iterable
 from dataclasses import dataclass
-from fnmatch import fnmatch
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
-from pipelines import catalog, download
+from pipelines import catalog, download, first_import, hub_requests, repository, weight_files
+from pipelines.cache import default_budget
 from pipelines.errors import VisitorError
 from settings import POCKET, SETTINGS
 
@@ -57,6 +56,7 @@ HEADS = {
 # Google's SigLIP 2 repositories name no architecture: their configuration is that of the whole model, both towers.
 WHOLE = {"clip": "CLIPModel", "siglip": "SiglipModel", "siglip2": "Siglip2Model", "metaclip_2": "MetaClip2Model"}
 IMAGE_PROCESSOR = ("preprocessor_config.json", "processor_config.json")
+MOST_TOKENIZER = 64_000_000
 _NAME = r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,94}[A-Za-z0-9])?"
 _ID = re.compile(rf"{_NAME}(?:/{_NAME})?")
 
@@ -106,14 +106,22 @@ def locate(model_id: str, kind: str) -> ModelFiles:
     Raises:
         VisitorError: bad_model_id, unknown_model, wrong_task, pickle_only, own_code, gated, no_network, hub_busy, ...
     """
-    here = _on_this_machine(check_id(model_id), weights=True)
-    if here is not None and here.source == "cache" and kind == "zero-shot-image-classification":
-        here = here if _has_image_processor(here.path) else None
-    if here is not None:
-        if here.source != "pocket":  # a pocket model's task is known; an adapter's config describes its body
-            _check_config(model_id, here.path, kind)
-        return here
-    return _download(model_id, kind)
+    found = here(model_id, kind) or _download(model_id, kind)
+    return _sound(found, kind) if found.source == "cache" else found
+
+
+def here(model_id: str, kind: str) -> ModelFiles | None:
+    """Return the files of a model for a task when all are on this machine, else None; never touches the network.
+
+    Raises:
+        VisitorError: bad_model_id, unknown_model, wrong_task, pickle_only, own_code, not_a_model, config_claims, ...
+    """
+    found = _on_this_machine(check_id(model_id), weights=True)
+    if found is not None and found.source == "cache" and kind == "zero-shot-image-classification":
+        found = found if _has_image_processor(found.path) else None
+    if found is not None and found.source != "pocket":  # a pocket model's task is known; an adapter's config is not its
+        _check_kind(model_id, repository.read_config(model_id, found.path / "config.json"), kind)
+    return found
 
 
 def tokenizer_files(model_id: str) -> Path:
@@ -126,10 +134,11 @@ def tokenizer_files(model_id: str) -> Path:
     if here is not None:
         return here.path
     with download.plain(model_id):
-        sizes = listing(model_id)
-        if "config.json" not in sizes or not any(name in sizes for name in TOKENIZERS):
+        found = look_up(model_id)
+        if "config.json" not in found.files or not any(name in found.files for name in TOKENIZERS):
             raise VisitorError("no_tokenizer", model=model_id, reason="no file")
-        _fetch(model_id, TOKENIZER_FILES, sizes)
+        wanted = _of_tokenizer(found)
+        download.fetch(model_id, wanted, token(model_id), SETTINGS.hub_timeout_s)
     return _snapshot(model_id)
 
 
@@ -156,9 +165,9 @@ def weights(folder: Path) -> tuple[list[Path], bool]:
         if (folder / single).exists():
             return [folder / single], pickled
         if (folder / index).exists():
-            shards = set(json.loads((folder / index).read_text("utf-8")).get("weight_map", {}).values())
+            shards = weight_files.shards(folder / index)
             if shards and all((folder / shard).exists() for shard in shards):
-                return sorted(folder / shard for shard in shards), pickled
+                return [folder / shard for shard in shards], pickled
     return [], False
 
 
@@ -215,6 +224,23 @@ def _cached(model_id: str, need_weights: bool) -> ModelFiles | None:
     return ModelFiles(model_id, folder, "cache", allow_pickle=pickled)
 
 
+def _sound(found: ModelFiles, kind: str) -> ModelFiles:
+    """Return the cached files; weights that a full disk or another program left broken are fetched again, once."""
+    files, pickled = weights(found.path)
+    try:
+        if not pickled:
+            weight_files.parameters(files, found.id)
+    except VisitorError:
+        broken = [path for path in files if not weight_files.intact(path)]
+        if not broken or offline():
+            raise
+        for path in broken:
+            path.resolve().unlink()
+            path.unlink(missing_ok=True)
+        return _download(found.id, kind)
+    return found
+
+
 def _has_tokenizer(folder: Path) -> bool:
     return any((folder / name).exists() for name in TOKENIZERS)
 
@@ -234,46 +260,67 @@ def token(model_id: str) -> bool | None:
 
 def _download(model_id: str, kind: str) -> ModelFiles:
     with download.plain(model_id):
-        sizes = listing(model_id)
-        if "config.json" not in sizes:
-            raise VisitorError("not_a_model", model=model_id)
-        if not any(name in sizes for name in TOKENIZERS):
-            raise VisitorError("no_tokenizer", model=model_id, reason="no file")
-        _fetch(model_id, ["config.json"], sizes)
-        _check_config(model_id, _snapshot(model_id), kind)
-        if any(name in sizes for name in (SAFE, SAFE_INDEX)):
-            patterns = [SAFE, SAFE_INDEX, "model-*.safetensors"]
-        elif any(name in sizes for name in (PICKLE, PICKLE_INDEX)):
-            if not may_unpickle(model_id):
-                raise VisitorError("pickle_only", model=model_id)
-            patterns = [PICKLE, PICKLE_INDEX, "pytorch_model-*.bin"]
-        else:
-            raise VisitorError("not_a_model", model=model_id)
-        _fetch(model_id, patterns, sizes)
-        _fetch(model_id, TOKENIZER_FILES + IMAGE_PROCESSOR, sizes)
-    here = _cached(model_id, need_weights=True)
-    if here is None:
-        raise VisitorError("download_incomplete", model=model_id)
-    return here
+        found = look_up(model_id)
+        wanted, _ = choose(found, kind)
+        download.fetch(model_id, wanted, token(model_id), SETTINGS.hub_timeout_s)
+    here_now = _cached(model_id, need_weights=True)
+    if here_now is None:
+        raise VisitorError("not_a_model", model=model_id)  # an index that names other shards, or none
+    return here_now
 
 
-def listing(model_id: str) -> dict[str, int]:
-    """Ask the Hub what a repository holds: {file: bytes}. One short request tells what is wrong, when something is."""
-    from huggingface_hub import HfApi
-
+def look_up(model_id: str) -> repository.Repository:
+    """Ask the Hub what a repository holds (inside `download.plain`)."""
     if offline():
         known = catalog.card(model_id)
         size = f" ({known.size_mb:,.0f} MB)" if known and known.size_mb else ""
         raise VisitorError("not_here_offline", model=model_id, size=size)
-    info = HfApi().model_info(model_id, timeout=SETTINGS.hub_timeout_s, token=token(model_id), files_metadata=True)
-    return {sibling.rfilename: sibling.size or 0 for sibling in info.siblings or ()}
+    return repository.look_up(model_id, _access(model_id))
 
 
-def _fetch(model_id: str, patterns: Iterable[str], sizes: dict[str, int]) -> None:
-    names = [name for name in sizes if any(fnmatch(name, pattern) for pattern in patterns)]
-    if names:
-        wanted = {name: sizes[name] for name in names}
-        download.fetch(model_id, wanted, token(model_id), SETTINGS.hub_timeout_s)
+def listing(model_id: str) -> dict[str, int]:
+    """Ask the Hub which files a repository holds: {file: bytes} (inside `download.plain`)."""
+    return dict(look_up(model_id).files)
+
+
+def choose(found: repository.Repository, kind: str) -> tuple[dict[str, int], bool]:
+    """Pick the files that a task reads, before any is downloaded (inside `download.plain`).
+
+    Returns:
+        {file: bytes}, and whether the weights are pickled.
+
+    Raises:
+        VisitorError: not_a_model, no_tokenizer, own_code, wrong_task, pickle_only, too_big, ...
+    """
+    model_id, sizes = found.id, found.files
+    if "config.json" not in sizes:
+        raise VisitorError("not_a_model", model=model_id)
+    if not any(name in sizes for name in TOKENIZERS):
+        raise VisitorError("no_tokenizer", model=model_id, reason="no file")
+    _check_kind(model_id, repository.fetch_config(model_id, found, _access(model_id)), kind)
+    pickled = not any(name in sizes for name in (SAFE, SAFE_INDEX))
+    if pickled and not any(name in sizes for name in (PICKLE, PICKLE_INDEX)):
+        raise VisitorError("not_a_model", model=model_id)
+    if pickled and not may_unpickle(model_id):
+        raise VisitorError("pickle_only", model=model_id)
+    patterns = [PICKLE, PICKLE_INDEX, "pytorch_model-*.bin"] if pickled else [SAFE, SAFE_INDEX, "model-*.safetensors"]
+    brought = found.top_level(patterns)
+    needed, budget = repository.memory(found.parameters or 0) or sum(brought.values()), default_budget()
+    if needed > budget:
+        raise VisitorError("too_big", needs_mb=needed // 1_000_000, has_mb=budget // 1_000_000)
+    return brought | _of_tokenizer(found) | found.top_level(IMAGE_PROCESSOR), pickled
+
+
+def _of_tokenizer(found: repository.Repository) -> dict[str, int]:
+    wanted = found.top_level(TOKENIZER_FILES)
+    for name, size in wanted.items():
+        if size > (repository.MOST_CONFIG if "config" in name else MOST_TOKENIZER):
+            raise VisitorError("config_too_big", model=found.id, file=name[:80])
+    return wanted
+
+
+def _access(model_id: str) -> hub_requests.Access:
+    return hub_requests.access(token(model_id), SETTINGS.hub_timeout_s)
 
 
 def _snapshot(model_id: str) -> Path:
@@ -282,18 +329,15 @@ def _snapshot(model_id: str) -> Path:
     return Path(str(try_to_load_from_cache(model_id, "config.json", revision="main"))).parent
 
 
-def _check_config(model_id: str, folder: Path, kind: str) -> None:
+def _check_kind(model_id: str, config: dict[str, Any], kind: str) -> None:
     """Refuse a repository that is not for this task, or that only its own code can load, before the weights come."""
-    try:
-        config = json.loads((folder / "config.json").read_text("utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        raise VisitorError("not_a_model", model=model_id) from error
-    if not isinstance(config, dict) or not isinstance(config.get("model_type"), str):
-        raise VisitorError("not_a_model", model=model_id)
+    first_import.transformers()
     from transformers.models.auto.configuration_auto import CONFIG_MAPPING_NAMES
 
     if config["model_type"] not in CONFIG_MAPPING_NAMES:
         raise VisitorError("own_code" if "auto_map" in config else "unknown_architecture", model=model_id)
     architectures = config.get("architectures") or [WHOLE.get(config["model_type"], "")]
+    if not isinstance(architectures, list):
+        raise VisitorError("not_a_model", model=model_id)
     if not any(isinstance(name, str) and name.endswith(HEADS[kind]) for name in architectures):
         raise VisitorError("wrong_task", model=model_id, task=kind, made_for=str(architectures[0])[:80])

@@ -16,7 +16,7 @@ from math import prod
 from pathlib import Path
 from typing import Any
 
-from pipelines import catalog, download, hub
+from pipelines import catalog, download, hub, weight_files
 from pipelines.errors import VisitorError
 from settings import SETTINGS
 
@@ -37,7 +37,7 @@ _STEMS = {"safetensors": "(?:diffusion_pytorch_model|model)", "bin": "(?:diffusi
 _SETTINGS = re.compile(r"[\w.-]+\.(?:json|txt|model|jinja)")
 # Bytes that a parameter takes in the repositories of each family, where the files cannot be looked into yet.
 _STORED = {"flux": 2, "flux2": 2, "sd": 4, "sdxl": 4}
-_MOST_INDEX, _MOST_HEADER = 1_000_000, 100_000_000
+_MOST_INDEX, _MOST_HEADER = 1_000_000, weight_files.MOST_HEADER
 
 
 @dataclass(frozen=True)
@@ -108,15 +108,18 @@ def bring(files: PainterFiles) -> PainterFiles:
     """Download what is not here yet.
 
     Raises:
-        VisitorError: gated, download_incomplete, disk_full, hub_slow, ...
+        VisitorError: gated, download_incomplete, disk_full, hub_slow, broken_weights, ...
     """
-    if files.folder is not None:
-        return files
-    with download.plain(files.id):
-        download.fetch(files.id, dict(files.files), hub.token(files.id), SETTINGS.hub_timeout_s)
-    here = _cached(files.id)
+    here: PainterFiles | None = files
+    if files.folder is None:
+        with download.plain(files.id):
+            download.fetch(files.id, dict(files.files), hub.token(files.id), SETTINGS.hub_timeout_s)
+        here = _cached(files.id)
     if here is None:
         raise VisitorError("download_incomplete", model=files.id)
+    if here.source == "cache":
+        weights = [here.folder / name for name in here.files if name.endswith(".safetensors")]
+        weight_files.parameters(weights, here.id)
     return here
 
 

@@ -8,7 +8,7 @@ import unicodedata
 from itertools import accumulate
 from typing import Any
 
-from pipelines import inputs, jamo, loading
+from pipelines import catalog, chat_templates, inputs, jamo, loading
 from pipelines.errors import VisitorError
 from pipelines.simple_tokenizers import SIMPLE
 from pipelines.tokenizer import tokenize, unknown_mask
@@ -170,8 +170,8 @@ def chat_view(tokenizer: str, messages: object, add_generation_prompt: bool = Tr
         tok = loading.tokenizer(tokenizer)
         if not getattr(tok, "chat_template", None):
             raise VisitorError("no_chat_template", tokenizer=tokenizer)
-        text = _rendered(tok, clean, add_generation_prompt)
-        spans = _content_spans(tok, clean, text, add_generation_prompt)
+        text = _rendered(tok, tokenizer, clean, add_generation_prompt)
+        spans = _content_spans(tok, tokenizer, clean, text, add_generation_prompt)
         encoded = tok(text, add_special_tokens=False, return_offsets_mapping=tok.is_fast, verbose=False)
         special = set(tok.all_special_ids) | set(tok.added_tokens_decoder)
         tokens = tok.convert_ids_to_tokens(encoded["input_ids"])
@@ -288,17 +288,21 @@ def _messages(value: object) -> list[dict[str, str]]:
     return clean
 
 
-def _rendered(tok: Any, messages: list[dict[str, str]], prompt: bool) -> str:
+def _rendered(tok: Any, name: str, messages: list[dict[str, str]], prompt: bool) -> str:
     import jinja2
 
+    if catalog.card(name) is None:
+        return chat_templates.render(tok, name, messages, prompt)
     try:
         return tok.apply_chat_template(messages, tokenize=False, add_generation_prompt=prompt)
     except (jinja2.TemplateError, ValueError, TypeError, KeyError) as error:
         reason = str(error)[:200] or type(error).__name__
-        raise VisitorError("chat_template_failed", tokenizer=getattr(tok, "name_or_path", ""), reason=reason) from error
+        raise VisitorError("chat_template_failed", tokenizer=name, reason=reason) from error
 
 
-def _content_spans(tok: Any, messages: list[dict[str, str]], text: str, prompt: bool) -> list[tuple[int, int, str]]:
+def _content_spans(
+    tok: Any, name: str, messages: list[dict[str, str]], text: str, prompt: bool
+) -> list[tuple[int, int, str]]:
     """Find where each message's content stands: (start, end, role).
 
     A word such as "user" may stand in the template too, so the template is rendered once more with stand-ins that
@@ -306,7 +310,9 @@ def _content_spans(tok: Any, messages: list[dict[str, str]], text: str, prompt: 
     """
     marks = [f"\ue000{index}\ue001" for index in range(len(messages))]
     try:
-        skeleton = _rendered(tok, [m | {"content": mark} for m, mark in zip(messages, marks, strict=True)], prompt)
+        skeleton = _rendered(
+            tok, name, [m | {"content": mark} for m, mark in zip(messages, marks, strict=True)], prompt
+        )
     except VisitorError:
         skeleton = ""
     spans, place, rest = [], 0, skeleton

@@ -37,7 +37,16 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 
 
 @pytest.fixture(scope="session")
-def served():
+def running():
+    """The local Hub, without a model yet."""
+    with HUB:
+        yield HUB
+    shutil.rmtree(HUB.root, ignore_errors=True)
+    shutil.rmtree(HOME, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def served(running):
     """The running local Hub, with every tiny model."""
     import transformers
 
@@ -45,11 +54,8 @@ def served():
 
     transformers.logging.set_verbosity_error()
     transformers.logging.disable_progress_bar()
-    with HUB:
-        tiny_models.build(HUB.root)
-        yield HUB
-    shutil.rmtree(HUB.root, ignore_errors=True)
-    shutil.rmtree(HOME, ignore_errors=True)
+    tiny_models.build(running.root)
+    return running
 
 
 @pytest.fixture
@@ -59,6 +65,21 @@ def hub(served):
     served.requests.clear()
     yield served
     served.mend()
+
+
+@pytest.fixture
+def bare_hub(running, monkeypatch, tmp_path):
+    """The local Hub with someone/raw alone, which needs neither torch nor a tokenizer; an empty cache."""
+    from huggingface_hub import constants
+
+    from tests.hub import raw_models
+
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
+    raw_models.classifier(running.root / raw_models.RAW)
+    running.mend()
+    running.requests.clear()
+    yield running
+    running.mend()
 
 
 @pytest.fixture

@@ -22,10 +22,12 @@ import threading
 import time
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from math import prod
 from pathlib import Path
 from urllib.parse import parse_qs, unquote, urlsplit
 
-FAILURES = ("missing", "gated", "rate_limited", "unavailable", "cut_off", "stalled", "disabled")
+from tests.hub.faults import FAILURES, REFUSALS, SPOILT, Failure, Faults, refuse
+
 LFS = (".bin", ".safetensors", ".model", ".spm", ".h5", ".onnx", ".msgpack")
 API = re.compile(
     r"^/api/models/(?P<id>[^/]+/[^/]+)(?:/(?P<what>revision|tree|paths-info)/(?P<rev>[^/]+)(?P<rest>/.*)?)?$"
@@ -42,23 +44,17 @@ class Request:
         path: Path without the query, percent-decoded.
         authorization: The Authorization header, or None.
         status: The status that was answered.
+        range: The Range header, or None.
     """
 
     method: str
     path: str
     authorization: str | None
     status: int
+    range: str | None = None
 
 
-@dataclass(frozen=True)
-class _Failure:
-    kind: str
-    file: str | None
-    retry_after: int
-    after: int
-
-
-class LocalHub:
+class LocalHub(Faults):
     """A local Hub; a context manager.
 
     Args:
@@ -70,11 +66,10 @@ class LocalHub:
     """
 
     def __init__(self, root: Path) -> None:
+        super().__init__()
         self.root = Path(root)
         self.requests: list[Request] = []
-        self._failures: dict[str, list[_Failure]] = {}
         self._hashes: dict[tuple[Path, int, int], str] = {}
-        self._released = threading.Event()
         self._server = _Server(("127.0.0.1", 0), _Handler)
         self._server.hub = self
         self.port = self._server.server_port
@@ -89,39 +84,9 @@ class LocalHub:
         self._server.shutdown()
         self._server.server_close()
 
-    def fail(self, model_id: str, kind: str, file: str | None = None, *, retry_after: int = 60, after: int = 0) -> None:
-        """Answer wrongly for a model ("*" for all), or for one of its files only.
-
-        Args:
-            model_id: owner/name, or "*".
-            kind: "missing" (401 as for an unknown or private repository; of a file: 404 EntryNotFound), "gated" (403
-                GatedRepo; file lists stay readable), "rate_limited" (429 with Retry-After), "unavailable" (503),
-                "cut_off" (the body of a file ends early), "stalled" (nothing comes any more), "disabled" (403).
-            file: Only this file of the repository; None for everything.
-            retry_after: Seconds that a 429 asks for.
-            after: Bytes of the body that a cut-off or stalled file still sends.
-        """
-        assert kind in FAILURES, kind
-        self._failures.setdefault(model_id, []).append(_Failure(kind, file, retry_after, after))
-
-    def mend(self) -> None:
-        """Answer rightly again; requests that were stalled end."""
-        self._failures.clear()
-        self._released.set()
-        self._released = threading.Event()
-
     def paths(self) -> list[str]:
         """Return "METHOD path" of each request."""
         return [f"{request.method} {request.path}" for request in self.requests]
-
-    def failure(self, model_id: str, file: str | None) -> _Failure | None:
-        for failure in (*self._failures.get(model_id, ()), *self._failures.get("*", ())):
-            if failure.file is None or failure.file == file:
-                return failure
-        return None
-
-    def stall(self, seconds: float = 120) -> None:
-        self._released.wait(seconds)
 
     def files(self, model_id: str) -> list[Path] | None:
         folder = self.root / model_id
@@ -172,8 +137,7 @@ class LocalHub:
             "config": {key: config[key] for key in ("architectures", "model_type", "auto_map") if key in config},
         }  # fmt: skip
         weights = self.root / model_id / "model.safetensors"
-        if weights.is_file():
-            counts = _parameters(weights)
+        if counts := _parameters(weights):
             info["safetensors"] = {"parameters": counts, "total": sum(counts.values())}
             info["tags"] = ["transformers", "safetensors"]
         return info | _json(self.root / f"{model_id}.json")
@@ -219,7 +183,7 @@ class _Handler(BaseHTTPRequestHandler):
         hub, model_id = self.server.hub, unquote(match["id"])
         failure = hub.failure(model_id, None)
         # The real Hub lists the files of a gated repository to everybody.
-        if failure and failure.kind not in ("gated", "cut_off") and self._fails(failure, is_file=False):
+        if failure and failure.kind in REFUSALS - {"gated"} and refuse(self, failure, is_file=False):
             return
         if hub.files(model_id) is None:
             return self._missing()
@@ -240,13 +204,18 @@ class _Handler(BaseHTTPRequestHandler):
         info = hub.info(model_id, blobs=query.get("blobs", ["false"])[0].lower() == "true")
         if failure and failure.kind == "gated":
             info["gated"] = "manual"
+        if failure and failure.kind == "false_sizes":
+            info["siblings"] = [sibling | {"size": 10} for sibling in info["siblings"]]
         self._send_json(info)
 
     def _file(self, model_id: str, revision: str, name: str) -> None:
         hub = self.server.hub
         failure = hub.failure(model_id, name)
-        if failure and failure.kind not in ("cut_off", "stalled") and self._fails(failure, is_file=True):
-            return
+        whole = failure is not None and failure.file is None
+        if failure and (failure.kind in REFUSALS - SPOILT or whole and failure.kind in REFUSALS):
+            if refuse(self, failure, is_file=True):
+                return
+        failure = failure if failure and failure.kind in FAILURES - REFUSALS | {"stalled"} else None
         if hub.files(model_id) is None:
             return self._missing()
         commit = hub.commit(model_id)
@@ -259,41 +228,26 @@ class _Handler(BaseHTTPRequestHandler):
         data = path.read_bytes()
         lfs = path.suffix in LFS
         etag = f'"{hub.digest(path, "sha256" if lfs else "git")}"'
-        headers |= {"ETag": etag}
-        if lfs:
+        headers |= {"ETag": etag} if failure is None or failure.kind != "no_etag" else {}
+        if lfs and "ETag" in headers:
             headers |= {"X-Linked-Etag": etag, "X-Linked-Size": str(len(data))}
         status, start, end = 200, 0, len(data)
-        if wanted := re.fullmatch(r"bytes=(\d+)-(\d*)", self.headers.get("Range", "")):
+        spoilt = failure if self.command == "GET" and failure and failure.strikes() else None
+        kind = spoilt.kind if spoilt else ""
+        if kind == "corrupt":
+            data = data[:-1] + bytes([data[-1] ^ 1])
+        elif kind in ("too_short", "too_long"):
+            data = data[: len(data) // 2] if kind == "too_short" else data + bytes(1 << 20)
+            end = len(data)
+        wanted = re.fullmatch(r"bytes=(\d+)-(\d*)", self.headers.get("Range", ""))
+        if wanted and kind not in ("no_ranges", "too_short"):
             start = int(wanted[1])
             end = min(int(wanted[2]) + 1, end) if wanted[2] else end
             if start >= len(data):
                 return self._send(416, b"", headers | {"Content-Range": f"bytes */{len(data)}"})
+            start = 0 if kind == "wrong_range" else start
             status, headers["Content-Range"] = 206, f"bytes {start}-{end - 1}/{len(data)}"
-        self._send(status, data[start:end], headers, failure if self.command == "GET" else None)
-
-    def _fails(self, failure: _Failure, is_file: bool) -> bool:
-        """Answer as a failing Hub does; returns whether it answered."""
-        if failure.kind == "missing":
-            if is_file and failure.file:
-                self._send(404, b"Entry not found", {"X-Error-Code": "EntryNotFound", "X-Repo-Commit": "0" * 40})
-            else:
-                self._missing()
-        elif failure.kind == "gated":
-            message = "Access to model is restricted. You must be authenticated to access it."
-            self._send(403, message.encode(), {"X-Error-Code": "GatedRepo", "X-Error-Message": message})
-        elif failure.kind == "disabled":
-            self._send(403, b"disabled", {"X-Error-Message": "Access to this resource is disabled."})
-        elif failure.kind == "rate_limited":
-            self._send(429, b"Too Many Requests", {"Retry-After": str(failure.retry_after)})
-        elif failure.kind == "unavailable":
-            self._send(503, b"Service Unavailable")
-        elif failure.kind == "stalled":
-            self._log(0)
-            self.server.hub.stall()
-            self.close_connection = True
-        else:
-            return False
-        return True
+        self._send(status, data[start:end], headers, spoilt)
 
     def _missing(self) -> None:
         """Answer as for an unknown or private repository: 401 to strangers, 404 to whoever shows a token.
@@ -310,11 +264,11 @@ class _Handler(BaseHTTPRequestHandler):
         self._send(200, json.dumps(value).encode(), {"Content-Type": "application/json"})
 
     def _log(self, status: int) -> None:
-        request = Request(self.command, unquote(urlsplit(self.path).path), self.headers.get("Authorization"), status)
-        self.server.hub.requests.append(request)
+        path, said = unquote(urlsplit(self.path).path), self.headers.get
+        self.server.hub.requests.append(Request(self.command, path, said("Authorization"), status, said("Range")))
 
     def _send(
-        self, status: int, body: bytes, headers: dict[str, str] | None = None, failure: _Failure | None = None
+        self, status: int, body: bytes, headers: dict[str, str] | None = None, failure: Failure | None = None
     ) -> None:
         self._log(status)
         self.send_response(status)
@@ -322,6 +276,11 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_header(name, value)
         self.end_headers()
         if self.command == "HEAD":
+            return
+        if failure and failure.kind == "drips":
+            for start in range(0, len(body), 5):
+                self.wfile.write(body[start : start + 5])
+                self.server.hub.stall(0.5)
             return
         if failure and failure.kind in ("cut_off", "stalled"):
             self.wfile.write(body[: failure.after])
@@ -358,21 +317,22 @@ def _blob_id(data: bytes) -> str:
 
 def _json(path: Path) -> dict:
     try:
-        return json.loads(path.read_text("utf-8"))
-    except (OSError, ValueError):
+        value = json.loads(path.read_text("utf-8"))
+    except (OSError, ValueError, RecursionError):
         return {}
+    return value if isinstance(value, dict) else {}
 
 
 def _parameters(path: Path) -> dict[str, int]:
-    """Return {dtype: number of parameters} from a safetensors header."""
-    with path.open("rb") as file:
-        (length,) = struct.unpack("<Q", file.read(8))
-        header = json.loads(file.read(length))
+    """Return {dtype: number of parameters} from a safetensors header; {} when there is none."""
     counts: dict[str, int] = {}
-    for name, tensor in header.items():
-        if name != "__metadata__":
-            size = 1
-            for dimension in tensor["shape"]:
-                size *= dimension
-            counts[tensor["dtype"]] = counts.get(tensor["dtype"], 0) + size
+    try:
+        with path.open("rb") as file:
+            (length,) = struct.unpack("<Q", file.read(8))
+            header = json.loads(file.read(min(length, path.stat().st_size)))
+        for name, tensor in header.items():
+            if name != "__metadata__":
+                counts[tensor["dtype"]] = counts.get(tensor["dtype"], 0) + prod(tensor["shape"])
+    except (OSError, struct.error, ValueError, RecursionError, KeyError, TypeError, AttributeError):
+        return {}
     return counts

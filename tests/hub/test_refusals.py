@@ -74,7 +74,7 @@ def test_refused_before_any_weights_come(hub, empty, model, key):
     ("model", "key"),
     [
         ("someone/no-head", "missing_head"),
-        ("someone/broken-weights", "load_failed"),
+        ("someone/broken-weights", "broken_weights"),
         ("someone/no-tokenizer", "no_tokenizer"),
     ],
 )

@@ -1,0 +1,151 @@
+"""The line under a model picker: where the chosen model is, what it costs, how far its download is, and a Stop.
+
+The Hub is asked when a model is chosen that is not here; nothing but its configuration is fetched. While a download
+runs, the line follows it once a second; whoever presses Stop ends it for everybody who waits for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import gradio as gr
+
+from pipelines import hub, model_check, model_stage
+from pipelines.errors import VisitorError
+from pipelines.model_check import ModelCheck
+from pipelines.model_stage import Stage
+from tabs._i18n import label, language, say, sentence
+from tabs._ui import esc
+
+TICK_S = 1.0
+LANE = {"concurrency_id": "model_check", "concurrency_limit": 8}
+LATER = ("gated", "too_big", "disk_full", "painter_too_big")
+
+
+class ModelLine:
+    """The line, its Stop button and its clock, as components.
+
+    Args:
+        name: Prefix of the components' elem_id.
+        check: (model id, task) -> ModelCheck.
+        stage: (model id) -> Stage.
+        stop: (model id) -> whether a download was ended.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        check: Callable[[Any, str], ModelCheck] = model_check.check,
+        stage: Callable[[str], Stage] = model_stage.of,
+        stop: Callable[[str], bool] = model_stage.stop,
+    ) -> None:
+        self._check, self._stage, self._stop = check, stage, stop
+        with gr.Row(elem_classes="mc-model-line"):
+            self.line = gr.HTML("", elem_id=f"mc-{name}-model-line")
+            self.halt = gr.Button(
+                label("model.stop"), size="sm", visible=False, min_width=120, scale=0, elem_id=f"mc-{name}-model-stop"
+            )
+        self.clock = gr.Timer(TICK_S, active=False)
+        # The chosen model, and the line that stands while nothing is under way.
+        self.chosen = gr.State({"model": "", "idle": ""})
+
+    def wire(self, pickers: dict[str, gr.Dropdown], switch: gr.Radio | None = None) -> None:
+        """Follow the pickers of a tab: {task: picker}; `switch` shows another of them."""
+        outputs = [self.line, self.halt, self.clock, self.chosen]
+        quiet = {"show_progress": "hidden", "api_visibility": "private"}
+        for task, picker in pickers.items():
+            picker.change(self._chooser(task), picker, outputs, trigger_mode="always_last", **LANE, **quiet)
+        if switch is not None:
+            switch.change(_nothing, None, outputs, queue=False, **quiet)
+        self.clock.tick(self._follow, self.chosen, outputs, queue=False, **quiet)
+        self.halt.click(self._halt, self.chosen, outputs, queue=False, **quiet)
+
+    def _chooser(self, task: str) -> Callable[..., list[Any]]:
+        def choose(model: Any, request: gr.Request) -> list[Any]:
+            return self._choose(task, model, request)
+
+        return choose
+
+    def _choose(self, task: str, model: Any, request: gr.Request) -> list[Any]:
+        lang, name = language(request), model.strip() if isinstance(model, str) else ""
+        if not name:
+            return _nothing()
+        found = self._check(name, task)
+        idle = badge(found, lang)
+        waits = found.state == "remote" and found.problem is None
+        return [idle, gr.update(visible=False), gr.Timer(active=waits), {"model": name, "idle": idle}]
+
+    def _follow(self, chosen: dict[str, str], request: gr.Request) -> list[Any]:
+        lang, now = language(request), self._stage(chosen["model"])
+        if now.stage == "none":
+            here = _is_here(chosen["model"])
+            idle = _here(lang, "cached") if here else chosen["idle"]
+            return [idle, gr.update(visible=False), gr.Timer(active=not here), {**chosen, "idle": idle}]
+        if now.stage == "ready":
+            idle = _here(lang, "cached")
+            return [idle, gr.update(visible=False), gr.Timer(active=False), {**chosen, "idle": idle}]
+        return [moving(now, lang), gr.update(visible=now.stage == "downloading"), gr.skip(), gr.skip()]
+
+    def _halt(self, chosen: dict[str, str], request: gr.Request) -> list[Any]:
+        stopped = bool(chosen["model"]) and self._stop(chosen["model"])
+        line = _line("stopped", say(language(request), "model.stopped")) if stopped else gr.skip()
+        return [line, gr.update(visible=False), gr.skip(), gr.skip()]
+
+
+def badge(found: ModelCheck, lang: str) -> str:
+    """Return what is known of a model that nobody is waiting for, as HTML."""
+    if found.problem is not None:
+        kind = found.problem.key if found.problem.key in LATER else "unusable"
+        name = {"gated": "gated", "unusable": "unusable"}.get(kind, "too_big")
+        return _line(name, f"{say(lang, f'model.{name}')} · {sentence(found.problem, lang)}")
+    if found.state != "remote":
+        return _here(lang, found.state)
+    facts = [say(lang, "model.remote", mb=_mb(found.download))]
+    if found.parameters:
+        facts.append(say(lang, "model.parameters", millions=_mb(found.parameters)))
+    facts += [found.license] if found.license else []
+    facts += [say(lang, "model.gated")] if found.gated else []
+    return _line("remote", " · ".join(facts))
+
+
+def moving(now: Stage, lang: str) -> str:
+    """Return how far a model is on its way, as HTML."""
+    if now.stage != "downloading":
+        return _line(now.stage, say(lang, f"model.{now.stage}"))
+    parts = [say(lang, "model.downloading", done=_mb(now.done), total=_mb(now.total))]
+    if now.speed:
+        parts.append(say(lang, "model.speed", mb=f"{now.speed / 1e6:,.1f}"))
+    if now.seconds_left is not None and now.seconds_left < 360_000:
+        parts.append(say(lang, "model.left", time=_clock(now.seconds_left)))
+    share = 100 * now.done / now.total if now.total else 0
+    return _line("downloading", " · ".join(parts)) + f'<progress max="100" value="{share:.1f}"></progress>'
+
+
+def _nothing() -> list[Any]:
+    return ["", gr.update(visible=False), gr.Timer(active=False), {"model": "", "idle": ""}]
+
+
+def _here(lang: str, state: str) -> str:
+    return _line(state, say(lang, f"model.{state}"))
+
+
+def _is_here(model_id: str) -> bool:
+    try:
+        return hub.state(model_id) != "remote"
+    except VisitorError:
+        return False
+
+
+def _line(kind: str, text: str) -> str:
+    return f'<p class="mc-model-state mc-model-{esc(kind)}" role="status">{esc(text)}</p>'
+
+
+def _mb(count: int) -> str:
+    return f"{count / 1e6:,.0f}" if count >= 10_000_000 else f"{count / 1e6:,.1f}"
+
+
+def _clock(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"

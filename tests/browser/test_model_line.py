@@ -1,0 +1,86 @@
+"""The line under the model picker, in a real browser, with a Hub on this machine."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.hub import raw_models
+from tests.hub.local_hub import LocalHub
+
+ROOT = Path(__file__).resolve().parents[2]
+MODEL = "someone/raw"
+# A server of its own: where the Hub is, is read when huggingface_hub is imported.
+SERVER = """
+import sys, app
+page = app.build()
+print("address", app.launch(page, server_port=0), flush=True)
+sys.stdin.read()
+"""
+
+
+@pytest.fixture(scope="module")
+def hub(tmp_path_factory):
+    with LocalHub(tmp_path_factory.mktemp("repositories")) as running:
+        raw_models.classifier(running.root / MODEL)
+        raw_models.classifier(running.root / "someone/masks", architectures=["BertForMaskedLM"])
+        yield running
+
+
+@pytest.fixture(scope="module")
+def address(hub, tmp_path_factory):
+    left_out = ("HF_HUB_OFFLINE", "HF_HUB_CACHE", "GRADIO_SERVER_PORT")
+    environ = {name: value for name, value in os.environ.items() if name not in left_out}
+    environ |= {"HF_ENDPOINT": hub.url, "HF_HOME": str(tmp_path_factory.mktemp("home")), "CLASSROOM_PRELOAD": "0"}
+    environ |= {"CLASSROOM_HUB_TIMEOUT_S": "60", "GRADIO_ANALYTICS_ENABLED": "False"}
+    server = subprocess.Popen(
+        [sys.executable, "-c", SERVER], cwd=ROOT, env=environ, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
+    line = next(line for line in server.stdout if line.startswith("address"))
+    yield line.split()[1]
+    server.stdin.close()
+    server.wait(20)
+    server.stdout.close()
+
+
+def choose(page, model):
+    box = page.locator("#mc-text_tasks-sentiment-model input")
+    box.fill(model)
+    box.press("Enter")
+
+
+@pytest.mark.parametrize(("language", "width"), [("en", 1280), ("ko", 390)])
+def test_a_download_is_announced_followed_and_stopped(visit, hub, language, width):
+    hub.mend()
+    page = visit(language, width, "/?tab=text_tasks")
+    line = page.locator("#mc-text_tasks-model-line")
+    choose(page, MODEL)
+    expect(line).to_contain_text("2.0 MB", timeout=60_000)
+    expect(line).to_contain_text("apache-2.0")
+    hub.fail(MODEL, "drips", "model.safetensors")
+    page.locator("#mc-text_tasks-sentiment-text textarea").fill("A good text")
+    page.locator(".mc-run:visible").first.click()
+    stop = page.locator("#mc-text_tasks-model-stop")
+    expect(stop).to_be_visible(timeout=90_000)
+    expect(line.locator("progress")).to_be_visible()
+    expect(line).to_contain_text("MB/s" if language == "en" else "초당", timeout=30_000)
+    stop.click()
+    expect(page.locator(".mc-error:visible")).to_contain_text("Stopped" if language == "en" else "멈췄", timeout=20_000)
+    expect(stop).to_be_hidden()
+    assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+
+
+def test_what_cannot_be_used_is_said_when_it_is_chosen(visit, hub):
+    hub.mend()
+    page = visit("en", path="/?tab=text_tasks")
+    choose(page, "someone/masks")
+    line = page.locator("#mc-text_tasks-model-line")
+    expect(line).to_contain_text("Cannot be used here", timeout=60_000)
+    expect(line).to_contain_text("BertForMaskedLM")
+    choose(page, "pocket/sentiment-en")
+    expect(line).to_contain_text("Pocket model", timeout=60_000)

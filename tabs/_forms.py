@@ -14,11 +14,14 @@ class Field:
     """One field of a form.
 
     Attributes:
-        name: The argument of the pipeline function; its label is the sentence "field.<name>".
-        kind: "line", "text", "lines" (one text a line), "labels", "slider", "number" or "check".
+        name: The argument of the pipeline function.
+        kind: "line", "text", "lines" (one text a line), "labels", "slider", "seed", "check" or "choice".
         default: Its first value.
         bounds: (lowest, highest, step) of a slider.
         folded: Stands under Options.
+        words: Its label is the sentence "<words>.<name>"; all but "field" have "<words>.<name>_info" below it.
+        choices: Of a choice; each is the sentence "<words>.<choice>".
+        only: Under which choices of the form's method it has an effect, and is shown; () under all.
     """
 
     name: str
@@ -26,6 +29,16 @@ class Field:
     default: object = ""
     bounds: tuple[float, float, float] = (0, 1, 1)
     folded: bool = False
+    words: str = "field"
+    choices: tuple[str, ...] = ()
+    only: tuple[str, ...] = ()
+
+
+METHODS = ("sample", "greedy", "beam")
+
+
+def _writing(name: str, kind: str, default: object, bounds: tuple[float, float, float], *only: str) -> Field:
+    return Field(name, kind, default, bounds, folded=True, words="write", only=only)
 
 
 _TOP_K = Field("top_k", "slider", 5, (1, 20, 1), folded=True)
@@ -43,11 +56,14 @@ FORMS: dict[str, tuple[Field, ...]] = {
     "fill_mask": (Field("text"), _TOP_K),
     "generate": (
         Field("prompt"),
-        Field("max_new_tokens", "slider", 40, (1, 200, 1), folded=True),
-        Field("temperature", "slider", 0.8, (0, 2, 0.1), folded=True),
-        Field("top_k", "slider", 50, (0, 200, 1), folded=True),
-        Field("top_p", "slider", 0.95, (0.05, 1, 0.05), folded=True),
-        Field("seed", "number", None, folded=True),
+        Field("method", "choice", "sample", folded=True, words="write", choices=METHODS),
+        _writing("max_new_tokens", "slider", 40, (1, 200, 1)),
+        _writing("temperature", "slider", 0.8, (0.1, 2, 0.1), "sample"),
+        _writing("top_k", "slider", 50, (0, 200, 1), "sample"),
+        _writing("top_p", "slider", 0.95, (0.05, 1, 0.05), "sample"),
+        _writing("num_beams", "slider", 3, (2, 5, 1), "beam"),
+        _writing("repetition_penalty", "slider", 1, (1, 2, 0.05)),
+        _writing("seed", "seed", "", (0, 0, 1), "sample"),
     ),
     "summarize": (Field("text"), Field("max_sentences", "slider", 3, (1, 10, 1), folded=True)),
     "translate": (Field("text"),),

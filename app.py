@@ -18,7 +18,7 @@ if __name__ == "__main__":
 import gradio as gr
 
 from pipelines import hub, loading, painters
-from tabs import TABS, _api, _page
+from tabs import TABS, _api, _page, _sessions
 from tabs._i18n import LANGUAGES, both, label, language, say
 from tabs._wrong_calls import Page
 
@@ -75,8 +75,10 @@ def launch(page: gr.Blocks, *, mcp: bool = False, **options: object) -> str:
         max_file_size="20mb",
         max_threads=100,  # pictures that wait for their turn hold a thread each; text tasks must find one free
         mcp_server=mcp,
+        state_session_capacity=_sessions.CAPACITY,
         **options,
     )
+    _sessions.make_cheap(page)
     # A moment later, so that importing torch does not slow the first visitor's page.
     threading.Timer(0.1, _warm_up).start()
     return address

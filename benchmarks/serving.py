@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-OURS, BARE = ("app.py",), ("-m", "benchmarks.bare_app")
+OURS, BARE, PLAIN = ("app.py",), ("-m", "benchmarks.bare_app"), ("-m", "benchmarks.plain_app")
 
 
 @dataclass(frozen=True)

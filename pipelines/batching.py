@@ -1,8 +1,16 @@
-"""Texts through an encoder: tokenized, truncated to the model's length, padded into batches of similar lengths."""
+"""Texts through an encoder, those of all visitors together: whoever asks while a pass is under way shares the next one.
+
+The first to come finds the model idle and begins at once: a lone visitor waits for nobody. What others ask meanwhile
+gathers, and one of the waiting runs all of it, up to 32 rows at a time, a row of each request in turn: a file of 500
+sentences does not hold up a single one. The same row asked twice in a pass is computed once.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from pipelines.run import Stopwatch
@@ -13,7 +21,54 @@ if TYPE_CHECKING:
     from pipelines.loading import Loaded
 
 BATCH = 32
+# What one more pass costs, in tokens: rows are parted where padding the shorter ones would cost more.
+PASS_TOKENS = 64
 _NO_LIMIT = 100_000
+
+Row = tuple[str, str | None]
+
+
+@dataclass(eq=False)
+class _Request:
+    """Rows of one caller.
+
+    Attributes:
+        rows: (text, second half of the pair or None).
+        limit: Tokens per row.
+        reduce: As in `run`.
+        left: Numbers of the rows that no pass has taken yet, those of like length together.
+        results, cut: One entry a row.
+        open: Rows without a result.
+        error: What stopped it.
+    """
+
+    rows: list[Row]
+    limit: int
+    reduce: Callable[[Any, Any], torch.Tensor]
+    left: deque[int]
+    results: list[Any]
+    cut: list[bool]
+    open: int
+    timing: dict[str, float] = field(default_factory=dict)
+    error: BaseException | None = None
+
+    @property
+    def kind(self) -> tuple[int, bool]:
+        """Only rows of the same kind can be tokenized in one call."""
+        return self.limit, self.rows[0][1] is None
+
+    @property
+    def done(self) -> bool:
+        return self.open == 0 or self.error is not None
+
+
+class Gathering:
+    """The requests that wait for one model, and whether somebody is running it for them."""
+
+    def __init__(self) -> None:
+        self.changed = threading.Condition()
+        self.requests: deque[_Request] = deque()
+        self.running = False
 
 
 def max_length(pipe: Any) -> int:
@@ -41,12 +96,12 @@ def run(
     second: list[str] | None = None,
     limit: int | None = None,
 ) -> tuple[list[torch.Tensor], list[bool]]:
-    """Run texts (or pairs of texts) through an encoder.
+    """Run texts (or pairs of texts) through an encoder, together with those of whoever asks at the same time.
 
     Args:
-        loaded: The model; the caller holds its lock and torch.inference_mode().
+        loaded: The model; the caller must not hold its lock, for another may be running it.
         texts: One sequence each.
-        watch: Gets "tokenize" and "model".
+        watch: Gets "tokenize" and "model", those of the passes that the texts shared.
         reduce: (model output, model inputs) -> tensor of shape (batch, ...), what is kept of each batch.
         second: The other half of each pair.
         limit: Tokens per sequence, when fewer than the model takes.
@@ -54,29 +109,134 @@ def run(
     Returns:
         One tensor per text, on the CPU in float32, in the order of `texts`; and which texts had to be cut.
     """
-    pipe = loaded.pipe
-    limit = min(limit or _NO_LIMIT, max_length(pipe))
-    size = BATCH if pipe.tokenizer.pad_token_id is not None else 1
-    order = sorted(range(len(texts)), key=lambda i: len(texts[i]) + (len(second[i]) if second else 0))
-    rows: list[Any] = [None] * len(texts)
-    cut = [False] * len(texts)
-    for start in range(0, len(order), size):
-        chosen = order[start : start + size]
-        first = [texts[i] for i in chosen]
-        other = [second[i] for i in chosen] if second else None
+    count = len(texts)
+    rows: list[Row] = list(zip(texts, second or [None] * count, strict=True))
+    order = sorted(range(count), key=lambda i: len(rows[i][0]) + len(rows[i][1] or ""))
+    limit = min(limit or _NO_LIMIT, max_length(loaded.pipe))
+    request = _Request(rows, limit, reduce, deque(order), [None] * count, [False] * count, count)
+    if rows:
+        _wait_or_run(loaded, request)
+    if request.error is not None:
+        raise request.error
+    for stage, ms in request.timing.items():
+        watch.timing[stage] = watch.timing.get(stage, 0.0) + ms
+    return request.results, request.cut
+
+
+def _wait_or_run(loaded: Loaded, request: _Request) -> None:
+    gathering = loaded.gathering
+    with gathering.changed:
+        gathering.requests.append(request)
+    while True:
+        with gathering.changed:
+            while gathering.running and not request.done:
+                gathering.changed.wait()
+            if request.done:
+                return
+            gathering.running = True
+            taken = _take(loaded, gathering.requests)
+        try:
+            _answer(loaded, taken)
+        finally:
+            with gathering.changed:
+                gathering.running = False
+                for each in [each for each in gathering.requests if each.done]:
+                    gathering.requests.remove(each)
+                gathering.changed.notify_all()
+
+
+def _take(loaded: Loaded, requests: deque[_Request]) -> list[tuple[_Request, int]]:
+    """Return the rows of the next pass: a row of each request in turn, the one that has waited longest first."""
+    size = BATCH if loaded.pipe.tokenizer.pad_token_id is not None else 1
+    alike = deque(each for each in requests if each.kind == requests[0].kind)
+    taken: list[tuple[_Request, int]] = []
+    while alike and len(taken) < size:
+        request = alike.popleft()
+        taken.append((request, request.left.popleft()))
+        if request.left:
+            alike.append(request)
+    return taken
+
+
+def _answer(loaded: Loaded, taken: list[tuple[_Request, int]]) -> None:
+    """Run one pass; if it fails, each request's rows by themselves, so that one visitor's text fails nobody else's."""
+    askers = list(dict.fromkeys(request for request, _ in taken))
+    try:
+        _compute(loaded, taken)
+    except BaseException as error:
+        if len(askers) == 1:
+            askers[0].error = error
+            return
+        for asker in askers:
+            _answer(loaded, [each for each in taken if each[0] is asker])
+
+
+def _compute(loaded: Loaded, taken: list[tuple[_Request, int]]) -> None:
+    import torch
+
+    watch, (limit, _) = Stopwatch(), taken[0][0].kind
+    wanted: dict[Row, list[tuple[_Request, int]]] = {}
+    for request, i in taken:
+        wanted.setdefault(request.rows[i], []).append((request, i))
+    rows = list(wanted)
+    answers: list[tuple[_Request, int, Any, bool]] = []
+    with loaded.lock, torch.inference_mode():
         with watch("tokenize"):
-            inputs = pipe.tokenizer(
-                first, other, padding=len(first) > 1, truncation=True, max_length=limit, return_tensors="pt"
-            ).to(pipe.device)
-            if inputs["input_ids"].shape[1] >= limit:
-                for i in chosen:
-                    cut[i] = _overflows(pipe.tokenizer, texts[i], second[i] if second else None, limit)
-        with watch("model"):
-            kept = reduce(pipe.model(**inputs), inputs).float().cpu()
-        for i, row in zip(chosen, kept, strict=True):
-            rows[i] = row
-    return rows, cut
+            encoded, cut = _tokenize(loaded.pipe.tokenizer, rows, limit)
+        for part in _parts([len(ids) for ids in encoded["input_ids"]]):
+            with watch("tokenize"):
+                inputs = _pad(loaded.pipe, {name: [values[i] for i in part] for name, values in encoded.items()})
+            with watch("model"):
+                output = loaded.pipe.model(**inputs)
+                kept: dict[Any, Any] = {}
+                for place, number in enumerate(part):
+                    for request, i in wanted[rows[number]]:
+                        if request.reduce not in kept:
+                            kept[request.reduce] = request.reduce(output, inputs).float().cpu()
+                        answers.append((request, i, kept[request.reduce][place], cut[number]))
+    for request, i, row, short in answers:
+        request.results[i], request.cut[i] = row, short
+        request.open -= 1
+    for request in {id(request): request for request, _ in taken}.values():
+        for stage, ms in watch.timing.items():
+            request.timing[stage] = request.timing.get(stage, 0.0) + ms
+
+
+def _tokenize(tokenizer: Any, rows: list[Row], limit: int) -> tuple[dict[str, list[list[int]]], list[bool]]:
+    first, second = [row[0] for row in rows], [row[1] for row in rows]
+    pairs = None if second[0] is None else second
+    encoded = dict(tokenizer(first, pairs, truncation=True, max_length=limit))
+    cut = [
+        len(ids) >= limit and _overflows(tokenizer, *row, limit)
+        for ids, row in zip(encoded["input_ids"], rows, strict=True)
+    ]
+    return encoded, cut
 
 
 def _overflows(tokenizer: Any, first: str, second: str | None, limit: int) -> bool:
     return len(tokenizer(first, second, truncation=False, verbose=False)["input_ids"]) > limit
+
+
+def _pad(pipe: Any, encoded: dict[str, list[list[int]]]) -> Any:
+    if len(encoded["input_ids"]) == 1:
+        return pipe.tokenizer.pad(encoded, padding=False, return_tensors="pt").to(pipe.device)
+    # Padding apart from tokenizing is what shares a pass; the library's hint that one call is faster does not apply.
+    pipe.tokenizer.deprecation_warnings["Asking-to-pad-a-fast-tokenizer"] = True
+    return pipe.tokenizer.pad(encoded, return_tensors="pt").to(pipe.device)
+
+
+def _parts(lengths: list[int]) -> Iterator[list[int]]:
+    """Part rows by length: into two, and those again, wherever that saves more padding than another pass costs.
+
+    Example: lengths [5, 200, 6, 190] give [0, 2] and [3, 1].
+    """
+    stack = [sorted(range(len(lengths)), key=lengths.__getitem__)]
+    while stack:
+        part = stack.pop()
+        longest = lengths[part[-1]]
+        saved = {at: at * (longest - lengths[part[at - 1]]) for at in range(1, len(part))}
+        at = max(saved, key=saved.__getitem__, default=0)
+        if at and saved[at] > PASS_TOKENS:
+            stack += [part[at:], part[:at]]
+        else:
+            yield part

@@ -71,6 +71,20 @@ class ModelCache:
         with self._lock:
             return {key: entry.size for key, entry in self._entries.items() if entry.ready.is_set()}
 
+    def loading(self) -> list[Any]:
+        """Return the keys of what is being loaded."""
+        with self._lock:
+            return [key for key, entry in self._entries.items() if not entry.ready.is_set()]
+
+    def grow(self, key: Any, more: int) -> bool:
+        """Count `more` bytes for what is loaded under `key`; False, and nothing counted, when the budget lacks them."""
+        with self._lock:
+            entry = self._entries.get(key)
+            if entry is None or sum(each.size for each in self._entries.values()) + more > self._budget():
+                return False
+            entry.size += more
+            return True
+
     def peek(self, key: Any) -> bool:
         """Tell whether `key` is loaded, without touching its place in the queue."""
         with self._lock:

@@ -55,7 +55,7 @@ def explain(
     method = inputs.choice(method, "method", METHODS)
     part, words = _first_words(text)
     watch = Stopwatch()
-    with (use or loading.use)(model, "sentiment") as loaded, loaded.lock:
+    with (use or loading.use)(model, "sentiment") as loaded:
         labels = list(loaded.pipe.model.config.id2label.values())
         scores = _scores(loaded, [part], watch)[0]
         if label is None:
@@ -65,7 +65,7 @@ def explain(
             without = _scores(loaded, [_without(part, words, i) for i in range(len(words))], watch)
             weights = [scores[chosen] - each[chosen] for each in without]
         else:
-            with watch("model"):
+            with loaded.lock, watch("model"):
                 weights = _gradient(loaded.pipe, part, words, chosen)
         meaning, device = polarity(label, loaded.card, labels), loaded.device
     result = {
@@ -90,11 +90,8 @@ def _first_words(text: str) -> tuple[str, list[tuple[int, int]]]:
 
 def _scores(loaded: loading.Loaded, texts: list[str], watch: Stopwatch) -> list[list[float]]:
     """Return the probabilities of each text's classes, in the order of the model's id2label."""
-    import torch
-
     config = loaded.pipe.model.config
-    with torch.inference_mode():
-        rows, _ = batching.run(loaded, texts, watch, lambda output, _: _probabilities(output.logits, config))
+    rows, _ = batching.run(loaded, texts, watch, lambda output, _: _probabilities(output.logits, config))
     return [row.tolist() for row in rows]
 
 

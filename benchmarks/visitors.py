@@ -1,0 +1,110 @@
+"""Many visitors at once: each a client of its own, who asks for one answer after the other and waits for each.
+
+python -m benchmarks.visitors URL --visitors 30 --rounds 5    of a server that runs already
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import statistics
+import time
+from dataclasses import dataclass
+
+import httpx
+
+WORDS = "영화 음악 배우 장면 이야기 결말 연기 대사 주인공 화면 감독 시작 마지막 친구 가족 주말".split()
+FEELINGS = (
+    *("정말 좋았어요", "너무 지루했어요", "그럭저럭 볼 만했어요"),
+    *("다시는 보고 싶지 않아요", "눈물이 났어요", "시간이 아까웠어요"),
+)
+
+
+@dataclass(frozen=True)
+class Load:
+    """What the visitors met.
+
+    Attributes:
+        seconds: Of each answer, from the click to its arrival.
+        wall_s: From the first click to the last answer.
+        wrong: Answers that were an error, or that were about another visitor's text.
+    """
+
+    seconds: list[float]
+    wall_s: float
+    wrong: int
+
+    @property
+    def p95_ms(self) -> float:
+        return statistics.quantiles(self.seconds, n=20)[-1] * 1000
+
+    @property
+    def per_s(self) -> float:
+        return len(self.seconds) / self.wall_s
+
+
+def sentence(visitor: int, number: int) -> str:
+    """A sentence that nobody else sends."""
+    place = visitor * 131 + number * 17
+    return f"{WORDS[place % 16]}도 {WORDS[place // 16 % 16]}도 {FEELINGS[place % 6]} {visitor}-{number}"
+
+
+def visit(url: str, visitors: int, rounds: int, endpoint: str = "sentiment") -> Load:
+    """Send distinct sentences from all visitors at once, `rounds` times each."""
+    return asyncio.run(_visit(url, visitors, rounds, endpoint))
+
+
+async def _visit(url: str, visitors: int, rounds: int, endpoint: str) -> Load:
+    seconds: list[float] = []
+    wrong = 0
+    gate = asyncio.Event()
+
+    async def one(visitor: int) -> None:
+        nonlocal wrong
+        async with httpx.AsyncClient(base_url=url, timeout=120) as client:
+            await gate.wait()
+            for number in range(rounds):
+                text = sentence(visitor, number)
+                start = time.perf_counter()
+                answer = await ask(client, endpoint, text)
+                seconds.append(time.perf_counter() - start)
+                echoed = isinstance(answer, list) and isinstance(answer[0], list)  # ours says which text it answers
+                wrong += answer is None or (echoed and answer[0][0]["text"] != text)
+
+    tasks = [asyncio.create_task(one(visitor)) for visitor in range(visitors)]
+    await asyncio.sleep(0.5)
+    start = time.perf_counter()
+    gate.set()
+    await asyncio.gather(*tasks)
+    return Load(seconds, time.perf_counter() - start, wrong)
+
+
+async def ask(client: httpx.AsyncClient, endpoint: str, text: str) -> list | None:
+    """Return the outputs of an endpoint for one text, None when it answered with an error."""
+    begun = await client.post(f"/gradio_api/call/{endpoint}", json={"data": [text]})
+    event = begun.json()["event_id"]
+    kind = None
+    async with client.stream("GET", f"/gradio_api/call/{endpoint}/{event}") as answer:
+        async for line in answer.aiter_lines():
+            if line.startswith("event:"):
+                kind = line.removeprefix("event:").strip()
+            elif line.startswith("data:") and kind == "complete":
+                return json.loads(line.removeprefix("data:"))
+            elif line.startswith("data:") and kind == "error":
+                return None
+    return None
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("url")
+    parser.add_argument("--visitors", type=int, default=30)
+    parser.add_argument("--rounds", type=int, default=5)
+    options = parser.parse_args()
+    load = visit(options.url, options.visitors, options.rounds)
+    print(f"p95 {load.p95_ms:.0f} ms, {load.per_s:.1f} answers a second, {load.wrong} wrong of {len(load.seconds)}")
+
+
+if __name__ == "__main__":
+    main()

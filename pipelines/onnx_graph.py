@@ -1,0 +1,320 @@
+"""An encoder as an ONNX graph that reads torch's own weights where they lie, and its linear layers in 8 bits.
+
+The graph is traced without weights (a few hundred kilobytes, no file); ONNX Runtime is then given the tensors of the
+model itself. It keeps only a packed copy of the matrices it multiplies: the embeddings, which are most of a
+multilingual model, stay where torch has them.
+"""
+
+from __future__ import annotations
+
+import copy
+import io
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+OPSET = 17
+DOMAIN = "com.microsoft"
+ATTENTION = "onnx_runtime"
+
+
+@dataclass(frozen=True)
+class Graph:
+    """A traced model.
+
+    Attributes:
+        proto: onnx.ModelProto without weights' data.
+        weights: Name -> tensor of the model, in its own memory.
+        inputs, outputs: Names, in the order of the graph.
+        packed: Bytes of the matrices that are multiplied, which a session keeps a copy of.
+    """
+
+    proto: Any
+    weights: Mapping[str, Any]
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    packed: int
+
+
+def trace(model: Any, encoded: Mapping[str, Any], outputs: tuple[str, ...], *, fused: bool = True) -> Graph:
+    """Trace a model's forward pass.
+
+    Args:
+        model: A transformers model in eval mode, on the CPU.
+        encoded: The tokenizer's tensors for at least two padded texts, each of shape (batch, tokens).
+        outputs: Names of the tensors of the model's output to keep.
+        fused: Let ONNX Runtime's own operator attend, in models that leave attention to transformers' interface.
+
+    Raises:
+        Whatever torch.onnx.export raises; ValueError, when the model attends in another way.
+    """
+    import onnx
+    import torch
+
+    names = tuple(encoded)
+    # Modules of their own around the same tensors: others may be using the model meanwhile.
+    tensors = (*model.named_parameters(remove_duplicate=False), *model.named_buffers(remove_duplicate=False))
+    model = copy.deepcopy(model, {id(tensor): tensor for _, tensor in tensors})
+    if fused:
+        _attend(model)
+
+    class Traced(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.model = model
+
+        def forward(self, *values: Any) -> tuple[Any, ...]:
+            output = self.model(**dict(zip(names, values, strict=True)))
+            return tuple(output[name] for name in outputs)
+
+    with torch.no_grad():
+        shown = model(**encoded)
+    length = next(iter(encoded.values())).shape[1]
+    long = {name for name in outputs if shown[name].dim() > 1 and shown[name].shape[1] == length} | set(names)
+    buffer = io.BytesIO()
+    # What a trace fixes is found out by comparing it with the model on other lengths, not by reading warnings.
+    warnings.filterwarnings("ignore", category=torch.jit.TracerWarning)
+    warnings.filterwarnings("ignore", module=r"torch\.onnx")
+    # The exporter that torch prefers (dynamo) needs one package more.
+    with torch.no_grad():
+        torch.onnx.export(
+            Traced().eval(),
+            tuple(encoded.values()),
+            buffer,
+            dynamo=False,
+            export_params=False,
+            do_constant_folding=False,
+            input_names=list(names),
+            output_names=list(outputs),
+            dynamic_axes={n: {0: "batch", 1: "tokens"} if n in long else {0: "batch"} for n in (*names, *outputs)},
+            opset_version=OPSET,
+            custom_opsets={DOMAIN: 1} if fused else None,
+        )
+    proto = onnx.load_from_string(buffer.getvalue())
+    if fused:
+        _join_heads(proto)
+    known = {f"model.{name}": tensor.detach() for name, tensor in tensors}
+    # A graph without weights asks for them as further inputs.
+    asked = [each for each in proto.graph.input if each.name not in names]
+    weights = {each.name: known[each.name].contiguous() for each in asked}
+    for each in asked:
+        proto.graph.input.remove(each)
+        proto.graph.initializer.append(_elsewhere(each, weights[each.name]))
+    linear = ("Transpose", "MatMul", "Gemm")
+    multiplied = {name for node in proto.graph.node if node.op_type in linear for name in node.input}
+    packed = sum(_bytes(weights[name]) for name in multiplied & set(weights))
+    used = {name for node in proto.graph.node for name in node.input}
+    return Graph(proto, weights, tuple(name for name in names if name in used), outputs, packed)
+
+
+def _attend(model: Any) -> None:
+    """Let a model's attention be one operator of the graph: com.microsoft.MultiHeadAttention, with the 2-D mask.
+
+    Raises:
+        ValueError: its attention is written otherwise.
+    """
+    import torch
+    from transformers import AttentionInterface, AttentionMaskInterface
+
+    class Attention(torch.autograd.Function):
+        @staticmethod
+        def forward(_: Any, query: Any, key: Any, value: Any, mask: Any, heads: int, scale: float) -> Any:
+            allowed = mask[:, None, None, :].bool()
+            attended = torch.nn.functional.scaled_dot_product_attention(query, key, value, allowed, scale=scale)
+            return attended.transpose(1, 2)
+
+        @staticmethod
+        def symbolic(graph: Any, query: Any, key: Any, value: Any, mask: Any, heads: int, scale: float) -> Any:
+            name = f"{DOMAIN}::MultiHeadAttention"
+            attended = graph.op(name, query, key, value, mask, num_heads_i=heads, scale_f=scale)
+            return attended.setType(query.type().with_sizes([None] * 4))
+
+    def attention(module: Any, query: Any, key: Any, value: Any, mask: Any, scaling: Any = None, **_: Any) -> Any:
+        scale = int(query.shape[-1]) ** -0.5 if scaling is None else float(scaling)
+        return Attention.apply(query, key, value, mask, int(query.shape[1]), scale), None
+
+    def padding(attention_mask: Any = None, **_: Any) -> Any:
+        if attention_mask is None:
+            raise ValueError("no mask to trace")
+        return attention_mask.to(torch.int32)
+
+    AttentionInterface.register(ATTENTION, attention)
+    AttentionMaskInterface.register(ATTENTION, padding)
+    if not model._can_set_attn_implementation():
+        raise ValueError("attention is not left to the interface")
+    model.set_attn_implementation(ATTENTION)
+
+
+def _join_heads(proto: Any) -> None:
+    """Give the attention operator queries, keys and values before they are parted into heads, as it wants them.
+
+    Around it stand Reshape -> Transpose, which part the heads, and a Reshape that joins them.
+
+    Raises:
+        ValueError: something else stands there, or nothing attends.
+    """
+    makers = {output: node for node in proto.graph.node for output in node.output}
+    readers: dict[str, list[Any]] = {}
+    for node in proto.graph.node:
+        for name in node.input:
+            readers.setdefault(name, []).append(node)
+    attending = [node for node in proto.graph.node if node.domain == DOMAIN]
+    for node in attending:
+        turned = [makers[name] for name in node.input[:3]]
+        parted = [makers[each.input[0]] for each in turned if each.op_type == "Transpose"]
+        joined = readers[node.output[0]]
+        if [each.op_type for each in (*parted, *joined)] != ["Reshape"] * 4:
+            raise ValueError("attention is not as expected")
+        mask = node.input[3]
+        del node.input[:]
+        node.input.extend([*(each.input[0] for each in parted), "", mask])
+        node.output[0] = joined[0].output[0]
+        proto.graph.node.remove(joined[0])
+    if not attending:
+        raise ValueError("nothing attends through the interface")
+    outputs = tuple(each.name for each in proto.graph.output)
+    kept = _read(list(proto.graph.node), outputs)
+    del proto.graph.node[:]
+    proto.graph.node.extend(kept)
+    del proto.graph.value_info[:]
+
+
+def in_int8(graph: Graph, *, seven_bits: bool) -> Graph:
+    """Return the graph with its linear layers in 8 bits: weights per output channel, inputs as they come.
+
+    Args:
+        graph: As `trace` returns it.
+        seven_bits: Use half the weights' range. Processors without VNNI add products of 8 bits up in 16, and the sum
+            of two may overflow.
+
+    Zafrir et al. 2019, Q8BERT, https://arxiv.org/abs/1910.06188; the scheme is that of onnxruntime's
+    quantize_dynamic. A linear layer, Transpose(W) -> MatMul, becomes DynamicQuantizeLinear -> MatMulInteger -> scale.
+    """
+    import onnx
+
+    proto = onnx.ModelProto()
+    proto.CopyFrom(graph.proto)
+    weights, packed = dict(graph.weights), graph.packed
+    makers = {output: node for node in proto.graph.node for output in node.output}
+    readers: dict[str, int] = {}
+    for node in proto.graph.node:
+        for name in node.input:
+            readers[name] = readers.get(name, 0) + 1
+    nodes, quantized = [], {}
+    for node in proto.graph.node:
+        matrix = _matrix(node, makers, weights)
+        if matrix is None:
+            nodes.append(node)
+            continue
+        integers, scales, zeros = _rounded(weights[matrix], 63 if seven_bits else 127)
+        for kind, tensor in (("int8", integers), ("scale", scales), ("zero", zeros)):
+            weights[f"{matrix}.{kind}"] = tensor
+            proto.graph.initializer.append(_elsewhere(_info(f"{matrix}.{kind}", tensor), tensor))
+        packed -= _bytes(weights[matrix]) - _bytes(integers)
+        entering, leaving = node.input[0], node.output[0]
+        if entering not in quantized:
+            quantized[entering] = [f"{entering}.{kind}" for kind in ("uint8", "scale", "zero")]
+            nodes.append(onnx.helper.make_node("DynamicQuantizeLinear", [entering], quantized[entering]))
+        values, scale, zero = quantized[entering]
+        make = onnx.helper.make_node
+        nodes += [
+            make("MatMulInteger", [values, f"{matrix}.int8", zero, f"{matrix}.zero"], [f"{leaving}.int32"]),
+            make("Cast", [f"{leaving}.int32"], [f"{leaving}.float"], to=onnx.TensorProto.FLOAT),
+            make("Mul", [scale, f"{matrix}.scale"], [f"{leaving}.scale"]),
+            make("Mul", [f"{leaving}.float", f"{leaving}.scale"], [leaving]),
+        ]
+    del proto.graph.node[:]
+    proto.graph.node.extend(_read(nodes, graph.outputs))
+    used = {name for node in proto.graph.node for name in node.input}
+    kept = [each for each in proto.graph.initializer if each.name in used]
+    del proto.graph.initializer[:]
+    proto.graph.initializer.extend(kept)
+    return Graph(proto, {name: weights[name] for name in weights if name in used}, graph.inputs, graph.outputs, packed)
+
+
+def has_vnni() -> bool:
+    """Tell whether this processor multiplies 8-bit numbers without overflow (AVX512-VNNI, AVX-VNNI, or not an x86)."""
+    import platform
+
+    if platform.machine().lower() not in ("x86_64", "amd64", "i386", "i686"):
+        return True
+    try:
+        return "vnni" in Path("/proc/cpuinfo").read_text()
+    except OSError:
+        return False
+
+
+def session(graph: Graph, threads: int) -> tuple[Any, list[Any]]:
+    """Return an onnxruntime.InferenceSession, and what has to live as long as it does.
+
+    Args:
+        graph: The model.
+        threads: Threads of one run. They do not spin while they wait: the page needs the cores.
+    """
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.enable_cpu_mem_arena = False  # an arena keeps what the largest batch took, and the unpacked matrices
+    options.log_severity_level = 3
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    values = [onnxruntime.OrtValue.ortvalue_from_numpy(tensor.numpy()) for tensor in graph.weights.values()]
+    options.add_external_initializers(list(graph.weights), values)
+    made = onnxruntime.InferenceSession(graph.proto.SerializeToString(), options, providers=["CPUExecutionProvider"])
+    return made, [values, graph.weights]
+
+
+def _bytes(tensor: Any) -> int:
+    return tensor.numel() * tensor.element_size()
+
+
+def _info(name: str, tensor: Any) -> Any:
+    import onnx
+
+    kind = onnx.helper.np_dtype_to_tensor_dtype(tensor.numpy().dtype)
+    return onnx.helper.make_tensor_value_info(name, kind, list(tensor.shape))
+
+
+def _elsewhere(info: Any, tensor: Any) -> Any:
+    """Return an initializer whose data the session is given apart; the file that it names is never opened."""
+    import onnx
+
+    made = onnx.TensorProto(
+        name=info.name,
+        data_type=info.type.tensor_type.elem_type,
+        dims=list(tensor.shape),
+        data_location=onnx.TensorProto.EXTERNAL,
+    )
+    for key, value in (("location", "weights"), ("offset", 0), ("length", _bytes(tensor))):
+        made.external_data.add(key=key, value=str(value))
+    return made
+
+
+def _matrix(node: Any, makers: Mapping[str, Any], weights: Mapping[str, Any]) -> str | None:
+    """Return the weight that a node multiplies with, when it is a linear layer's."""
+    turned = makers.get(node.input[1]) if node.op_type == "MatMul" else None
+    if turned is None or turned.op_type != "Transpose" or turned.input[0] not in weights:
+        return None
+    return turned.input[0] if weights[turned.input[0]].dim() == 2 else None
+
+
+def _rounded(weight: Any, most: int) -> tuple[Any, Any, Any]:
+    """Return a linear layer's (out, in) weight as int8 of shape (in, out), with scale and zero point per column."""
+    import torch
+
+    scales = weight.abs().amax(dim=1).clamp(min=1e-12) / most
+    integers = (weight / scales[:, None]).round().clamp(-most, most).to(torch.int8)
+    return integers.t().contiguous(), scales, torch.zeros(len(scales), dtype=torch.int8)
+
+
+def _read(nodes: list[Any], outputs: tuple[str, ...]) -> list[Any]:
+    """Leave out the nodes that nobody reads any more."""
+    kept, wanted = [], set(outputs)
+    for node in reversed(nodes):
+        if wanted & set(node.output):
+            kept.append(node)
+            wanted |= set(node.input)
+    return kept[::-1]

@@ -41,9 +41,10 @@ class ModelCard:
         license: SPDX name, or as the Hub writes it.
         polarity: Sentiment label -> negative/neutral/positive, declared, never guessed.
         trained_on: Name of the sentence in assets/i18n ("trained_on.<name>") that says what it was trained on.
-        base: Hub id of the model that an adapter folder adapts.
+        base: Hub or pocket id of the model that an adapter folder adapts.
         pickled: Its repository has no safetensors on `main`: read by torch's restricted unpickler.
         gated: The Hub asks for a licence to be accepted first.
+        weak_at: Those of `tasks` in which it is wrong more often than right; an answer says so.
         source: Page that these facts were taken from.
     """
 
@@ -58,6 +59,7 @@ class ModelCard:
     base: str | None = None
     pickled: bool = False
     gated: bool = False
+    weak_at: tuple[str, ...] = ()
     source: str | None = None
 
     @property
@@ -112,7 +114,15 @@ def _hub(
 _POCKET = (
     ModelCard("pocket/sentiment-ko", ("sentiment",), ("ko",), 5.8, 12, "apache-2.0", _THREE, "nsmc"),
     ModelCard("pocket/sentiment-en", ("sentiment",), ("en",), 22.7, 6, "apache-2.0", _TWO, "sst2", base=MINILM),
+    ModelCard("pocket/entities-en", ("entities",), ("en",), 22.7, 3, "apache-2.0", trained_on="wnut17", base=MINILM),
+    ModelCard(
+        "pocket/stars-ko", ("sentiment",), ("ko",), 5.8, 1, "apache-2.0", _STARS, "nsmc_stars", "pocket/sentiment-ko"
+    ),
     ModelCard("pocket/fill-mask-ko", ("fill_mask", "tokenize"), ("ko",), 5.8, 12, "apache-2.0", trained_on="nsmc"),
+    ModelCard(
+        "pocket/stories-en", ("generate", "tokenize"), ("en",), 3.1, 6, "apache-2.0", trained_on="children_classics"
+    ),
+    ModelCard("pocket/entities-ko", ("entities",), ("ko",), 2.4, 5, "cc-by-sa-4.0", trained_on="klue_ner"),
     ModelCard("pocket/clip-emoji", ("image_text",), ("ko", "en"), 3.8, 8, "apache-2.0", trained_on="emoji"),
     ModelCard(
         "pocket/flux-emoji", ("image_generation",), ("ko", "en"), 13.2, 33, "apache-2.0", trained_on="emoji_pictures"
@@ -128,6 +138,16 @@ _POCKET = (
         "apache-2.0",
         trained_on="sentence_pairs",
         source="https://huggingface.co/sentence-transformers/all-MiniLM-L6-v2",
+    ),
+    ModelCard(
+        "pocket/sentences-ko",
+        ("similarity", "keywords", "zero_shot", "summarize"),
+        ("ko",),
+        4.1,
+        9,
+        "cc-by-sa-4.0",
+        trained_on="sentences_ko",
+        weak_at=("zero_shot",),
     ),
 )
 # The first of each task is its default when nothing is on this machine, so the smaller come first.

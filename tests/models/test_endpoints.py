@@ -10,7 +10,6 @@ pytestmark = pytest.mark.models
 HUB_ONLY = [
     ("/entities", ("Marie Curie was born in Warsaw.",), "named entities"),
     ("/answer", ("Who was born?", "Marie Curie was born in Warsaw."), "question answering"),
-    ("/generate", ("Once upon a time",), "text generation"),
     ("/translate", ("Good morning.",), "translation"),
     ("/entail", ("A dog runs.", "An animal moves."), "sentence pairs"),
 ]
@@ -66,7 +65,7 @@ def test_compare_sentiment_with_gold(client):
     texts = ["I love it.", "I hate it.", "정말 재미있어요!"]
     result = ask(client, texts, None, ["positive", "negative", "긍정"], api_name="/compare_sentiment")
     assert [row["text"] for row in result["rows"]] == texts
-    assert set(result["models"]) == {"pocket/sentiment-en", "pocket/sentiment-ko"}
+    assert set(result["models"]) == {"pocket/sentiment-en", "pocket/sentiment-ko", "pocket/stars-ko"}
     for facts in result["models"].values():
         assert 0 <= facts["accuracy"] <= 1 and 0 <= facts["macro_f1"] <= 1
 
@@ -101,6 +100,12 @@ def test_similarity(client):
 def test_keywords(client):
     rows = ask(client, "Volcanoes erupt when magma rises from deep below the crust.", 3, api_name="/keywords")
     assert len(rows) == 3 and any("volcano" in row["keyword"].lower() for row in rows)
+
+
+def test_generate(client):
+    result = ask(client, "Once upon a time", 8, 1.0, 50, 1.0, 3, api_name="/generate")
+    assert result["text"].startswith("Once upon a time") and 1 <= len(result["tokens"]) <= 8
+    assert all(token["alternatives"] for token in result["tokens"])
 
 
 def test_tokenize(client):

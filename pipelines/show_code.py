@@ -16,6 +16,7 @@ from pipelines import (
     catalog,
     clip,
     embeddings,
+    generation,
     hub,
     image_generation,
     image_snippets,
@@ -137,9 +138,18 @@ def _embed(model_id: str, with_mmr: bool = False) -> str:
 
 
 def _classifier(model_id: str) -> str:
+    template = snippets.ADAPTER if _base(model_id) else snippets.CLASSIFIER
+    return _fill(template, source=_source(model_id), base=_base(model_id))
+
+
+def _base(model_id: str) -> str:
+    """Return the line that says where an adapter's body lies; nothing for a model that is no adapter."""
     card = catalog.card(model_id)
-    template = snippets.ADAPTER if card is not None and card.base == MINILM else snippets.CLASSIFIER
-    return _fill(template, source=_source(model_id))
+    if card is None or card.base is None:
+        return ""
+    if card.base == MINILM:
+        return f"{_IMPORT_MINILM}base = get_model_path()"
+    return f"base = {_literal('assets/' + card.base)}  # the model that the adapter adapts"
 
 
 def _names(value: Any) -> list[str]:
@@ -206,10 +216,12 @@ def _zero_shot(text: Any, labels: Any, multi_label: Any, template: Any, model: A
 def _entities(text: Any, model: Any) -> str:
     clean = inputs.text(text)
     name = _chosen("entities", model, clean)
-    strategy = "simple"
-    if hub.state(name) != "remote" and not inputs.is_korean(clean):
-        strategy = spans.aggregation(loading.tokenizer(name), clean)
-    return _fill(snippets.ENTITIES, source=_source(name), text=_literal(clean), strategy=strategy)
+    known = hub.state(name) != "remote" and not inputs.is_korean(clean)
+    strategy = spans.aggregation(loading.tokenizer(name), clean) if known else "simple"
+    template = snippets.ENTITIES_ADAPTED if _base(name) else snippets.ENTITIES
+    parts = snippets.SETTLE if spans.settles(name, strategy) else dict.fromkeys(snippets.SETTLE, "")
+    parts = {**parts, "source": _source(name), "base": _base(name)}
+    return _fill(template, text=_literal(clean), strategy=strategy, **parts)
 
 
 def _answer(question: Any, context: Any, model: Any) -> str:
@@ -217,7 +229,9 @@ def _answer(question: Any, context: Any, model: Any) -> str:
     name = _chosen("answer", model, clean)
     nothing = spans.knows_no_answer(catalog.card(name), name)
     parts = snippets.NO_ANSWER if nothing else dict.fromkeys(snippets.NO_ANSWER, "")
-    return _fill(snippets.ANSWER, source=_source(name), question=_literal(asked), context=_literal(clean), **parts)
+    parts = {**parts, "source": _source(name), "base": _base(name)}
+    template = snippets.ANSWER_ADAPTED if _base(name) else snippets.ANSWER
+    return _fill(template, question=_literal(asked), context=_literal(clean), **parts)
 
 
 def _fill_mask(text: Any, top_k: Any, model: Any) -> str:
@@ -228,16 +242,31 @@ def _fill_mask(text: Any, top_k: Any, model: Any) -> str:
     return _fill(snippets.FILL_MASK, source=_source(_chosen("fill_mask", model, clean)), **values)
 
 
-def _generate(prompt: Any, max_new_tokens: Any, temperature: Any, top_k: Any, top_p: Any, seed: Any, model: Any) -> str:
+def _generate(
+    prompt: Any,
+    max_new_tokens: Any,
+    temperature: Any,
+    top_k: Any,
+    top_p: Any,
+    seed: Any,
+    model: Any,
+    repetition_penalty: Any,
+    num_beams: Any,
+    begun: Any,
+) -> str:
     clean = inputs.text(prompt, what="prompt")
-    sampling = text_tasks.sampling(max_new_tokens, temperature, top_k, top_p, 0 if seed is None else seed)
-    random = f"torch.manual_seed({sampling.seed})  # the same seed, the same text"
-    if sampling.greedy:
-        random = "# Always the most probable token: no chance is involved."
-    elif seed is None:
-        random = "# torch.manual_seed(0) would give the same text every time."
-    settings = ", ".join(f"{key}={value!r}" for key, value in sampling.kwargs().items() if key != "num_beams")
-    values = {"prompt": _literal(clean), "seed": random, "settings": settings}
+    fixed = 0 if seed is None else seed
+    sampling = text_tasks.sampling(max_new_tokens, temperature, top_k, top_p, fixed, repetition_penalty, num_beams)
+    chance = "drawn" if seed is None else "seeded"
+    chance = "beam" if sampling.num_beams > 1 else chance if sampling.drawn else "greedy"
+    said = {key: value for key, value in sampling.kwargs().items() if key != "num_beams" or value > 1}
+    kept = [each["id"] for each in generation.entries(begun)]
+    values = {
+        "prompt": _literal(clean),
+        "seed": snippets.CHANCE[chance].format(seed=sampling.seed),
+        "settings": ", ".join(f"{key}={value!r}" for key, value in said.items()),
+        "begun": _fill(snippets.GENERATE_FROM, ids=repr(kept)) if kept else "",
+    }
     return _fill(snippets.GENERATE, source=_source(_chosen("generate", model, clean)), **values)
 
 
@@ -282,7 +311,7 @@ def _seq2seq(name: str, text: str, task: str, settings: dict[str, Any], language
 
 def _similarity(texts: Any, model: Any) -> str:
     clean = inputs.lines(texts)
-    return _embed(_chosen("similarity", model, clean[0])) + _fill(snippets.SIMILARITY, texts=_literal(clean))
+    return _embed(_chosen("similarity", model, "\n".join(clean))) + _fill(snippets.SIMILARITY, texts=_literal(clean))
 
 
 def _keywords(text: Any, top_k: Any, model: Any) -> str:
@@ -405,7 +434,7 @@ _WRITERS: dict[str, tuple[Callable[..., Any], Callable[..., str]]] = {
     "entities": (text_tasks.entities, _entities),
     "answer": (text_tasks.answer, _answer),
     "fill_mask": (text_tasks.fill_mask, _fill_mask),
-    "generate": (text_tasks.generate, _generate),
+    "generate": (text_tasks.generate_stream, _generate),
     "summarize": (text_tasks.summarize, _summarize),
     "translate": (text_tasks.translate, _translate),
     "similarity": (text_tasks.similarity, _similarity),

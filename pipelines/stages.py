@@ -246,7 +246,8 @@ def _generate(named: dict[str, Any], model: str | None) -> dict[str, Any]:
         tokens = _tokens(pipe, ids)
         logits = pipe.model(input_ids=torch.tensor([ids], device=pipe.device)).logits[0].float().cpu()
         rows = _likeliest(pipe, logits[-1])
-    settings = {name: named[name] for name in ("temperature", "top_k", "top_p") if named.get(name) is not None}
+    shown = ("temperature", "top_k", "top_p", "repetition_penalty")
+    settings = {name: named[name] for name in shown if named.get(name) is not None}
     steps = [f"logits[0, {len(logits) - 1}] → {logits.shape[1]}"]
     steps += [f"{name} = {value}" for name, value in settings.items()]
     for token in run.result["tokens"][:1]:

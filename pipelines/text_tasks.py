@@ -5,17 +5,29 @@
 
 Every function takes any object for its arguments and raises VisitorError for what it cannot use. Leaving `model` out
 takes the task's default that works on this machine now. The same request again is answered from memory, except where
-tokens are drawn at random. How each task is computed is in classification.py, spans.py, rewriting.py and generation.py.
+tokens are drawn at random. How each task is computed is in classification.py, spans.py, rewriting.py, generation.py and
+beams.py.
 """
 
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Hashable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
 
-from pipelines import classification, embeddings, generation, hub, inputs, languages, loading, rewriting, spans
+from pipelines import (
+    beams,
+    classification,
+    embeddings,
+    generation,
+    hub,
+    inputs,
+    languages,
+    loading,
+    rewriting,
+    spans,
+)
 from pipelines.errors import VisitorError
 from pipelines.memo import Memo
 from pipelines.outcome import Outcome
@@ -26,6 +38,8 @@ if TYPE_CHECKING:
 
 MEMO = Memo(32_000_000)
 MOST_COMPARED = 100
+# The transformers tasks whose passes visitors share (batching.py); a model of any other is locked for each request.
+SHARED = ("text-classification", "zero-shot-classification", "feature-extraction")
 TEMPLATES = {
     "embeddings": {"en": "This text is about {}.", "ko": "이 글은 {}에 관한 것이다."},
     "nli": {"en": "This example is {}.", "ko": "이 글은 {}에 관한 것이다."},
@@ -163,13 +177,16 @@ def generate(
     top_p: object = 1.0,
     seed: object = None,
     model: object = None,
+    repetition_penalty: object = None,
+    num_beams: object = 1,
 ) -> Run:
     """Continue a text. Arguments as in `generate_stream`.
 
     Returns:
-        Run of {text, tokens: [{token, id, probability, alternatives: [{token, probability}]}]}.
+        Run of {text, tokens: [{token, id, probability, alternatives: [{token, id, probability}]}]}.
     """
-    return list(generate_stream(prompt, max_new_tokens, temperature, top_k, top_p, seed, model))[-1]
+    how = (max_new_tokens, temperature, top_k, top_p, seed, model, repetition_penalty, num_beams)
+    return list(generate_stream(prompt, *how))[-1]
 
 
 def generate_stream(
@@ -180,7 +197,11 @@ def generate_stream(
     top_p: object = 1.0,
     seed: object = None,
     model: object = None,
+    repetition_penalty: object = None,
+    num_beams: object = 1,
+    *,
     stop: Callable[[], bool] | None = None,
+    begun: object = (),
 ) -> Iterator[Run]:
     """Continue a text, yielding a Run after each token.
 
@@ -192,28 +213,43 @@ def generate_stream(
         top_p: Draw from the smallest set of tokens that holds this probability, above 0 to 1.
         seed: Whole number for the same text again; None draws a new one.
         model: Id of a causal language model.
+        repetition_penalty: Above 1, up to 5, makes what the text already holds less likely; None keeps the model's own.
+        num_beams: 2 to 5 search for the text that is likeliest as a whole, and draw nothing; 1 does not search.
         stop: Asked before each token; the text ends when it returns True.
+        begun: Entries of an earlier result's tokens that stay, by their ids; the last may be another one
+            (`generation.instead`).
 
     Yields:
-        Runs of {text, tokens} as in `generate`: the text begins with the prompt as it was typed.
+        Runs of {text, tokens} as in `generate`: the text begins with the prompt as it was typed. While beams are
+        weighed, the result holds them too: {text, tokens, beams: [text]}.
     """
     clean = inputs.text(prompt, what="prompt")
-    how = sampling(max_new_tokens, temperature, top_k, top_p, seed)
+    how = sampling(max_new_tokens, temperature, top_k, top_p, seed, repetition_penalty, num_beams)
+    kept = generation.entries(begun)
     name = _model(model) or loading.default_model("generate", clean)
     watch = Stopwatch()
+    write = beams.write if how.num_beams > 1 else generation.write
     with loading.use(name, "generate") as loaded:
         note = languages.note(loaded.card, clean)
         result: dict[str, Any] = {"text": clean, "tokens": []}
-        for written in generation.write(loaded, clean, how, watch, stop):
+        for written in write(loaded, clean, how, watch, stop, kept):
             result = {"text": written.text, "tokens": written.tokens}
             told = "note.truncated" if written.cut else note
-            yield Run(result, name, None, told, dict(watch.timing), loaded.device)
+            searching = {"beams": list(written.beams)} if written.beams else {}
+            chosen = "method.beam" if how.num_beams > 1 and not searching else None
+            yield Run(result | searching, name, chosen, told, dict(watch.timing), loaded.device)
         if not result["tokens"]:
             yield Run(result, name, None, note, dict(watch.timing), loaded.device)
 
 
 def sampling(
-    max_new_tokens: object, temperature: object, top_k: object, top_p: object, seed: object
+    max_new_tokens: object,
+    temperature: object,
+    top_k: object,
+    top_p: object,
+    seed: object,
+    repetition_penalty: object = None,
+    num_beams: object = 1,
 ) -> generation.Sampling:
     """Return how tokens are to be chosen, or raise VisitorError for a value out of its range."""
     return generation.Sampling(
@@ -222,6 +258,8 @@ def sampling(
         inputs.number(top_k, "top_k", 0, 1_000, whole=True),
         inputs.number(top_p, "top_p", 0.01, 1),
         random.getrandbits(32) if seed is None else inputs.number(seed, "seed", 0, 2**53, whole=True),
+        None if repetition_penalty is None else inputs.number(repetition_penalty, "repetition_penalty", 0.1, 5),
+        inputs.number(num_beams, "num_beams", 1, 5, whole=True),
     )
 
 
@@ -285,7 +323,7 @@ def similarity(texts: object, model: object = None) -> Run:
             matrix = (vectors @ vectors.T).astype("float64").clip(-1.0, 1.0).round(6).tolist()
         return Outcome({"embeddings_shape": list(vectors.shape), "matrix": matrix}, cut=cut)
 
-    return _run("similarity", model, "\n".join(clean), (tuple(clean),), compute)
+    return _run("similarity", model, "\n".join(clean), (tuple(clean),), compute, clean)
 
 
 def keywords(text: object, top_k: object = 5, model: object = None) -> Run:
@@ -343,8 +381,12 @@ def _run(
     text: str,
     arguments: tuple[Hashable, ...],
     compute: Callable[[Loaded, Stopwatch], Outcome],
+    texts: Sequence[str] = (),
 ) -> Run:
-    """Answer from memory, or compute with the model locked; `text` chooses the default model and the language note."""
+    """Answer from memory, or compute with the model locked.
+
+    `text` chooses the default model; the language note is about `texts`, each by itself, where there are several.
+    """
     name = _model(model) or loading.default_model(task, text)
     key = (task, name, text, *arguments)
     known = MEMO.get(key)
@@ -353,7 +395,9 @@ def _run(
     watch = Stopwatch()
     with _using(name, task) as loaded:
         outcome = compute(loaded, watch)
-        run = Run(outcome.result, name, outcome.method, _note(outcome, loaded, text), watch.timing, loaded.device)
+        weak = loaded.card is not None and task in loaded.card.weak_at
+        note = _note(outcome, loaded, *(texts or [text])) or ("note.weak" if weak else None)
+        run = Run(outcome.result, name, outcome.method, note, watch.timing, loaded.device)
     MEMO.put(key, run)
     return run
 
@@ -362,15 +406,18 @@ def _run(
 def _using(model: str, task: str) -> Iterator[Loaded]:
     import torch
 
-    with loading.use(model, task) as loaded, loaded.lock, torch.inference_mode():
+    with loading.use(model, task) as loaded, ExitStack() as alone:
+        if loaded.pipe.task not in SHARED:
+            alone.enter_context(loaded.lock)
+            alone.enter_context(torch.inference_mode())
         try:
             yield loaded
         except (IndexError, RuntimeError) as error:  # a checkpoint that does not fit its own tokenizer, say
             raise VisitorError("model_failed", model=model, reason=type(error).__name__) from error
 
 
-def _note(outcome: Outcome, loaded: Loaded, text: str) -> str | None:
-    return _together({"note.truncated" if outcome.cut else None, languages.note(loaded.card, text)})
+def _note(outcome: Outcome, loaded: Loaded, *texts: str) -> str | None:
+    return _together({"note.truncated" if outcome.cut else None, languages.note(loaded.card, *texts)})
 
 
 def _together(notes: set[str | None]) -> str | None:

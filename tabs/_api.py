@@ -151,6 +151,8 @@ def generate(
     top_p: float = 1.0,
     seed: int | None = None,
     model: str | None = None,
+    repetition_penalty: float | None = None,
+    num_beams: int = 1,
 ) -> dict:
     """Write on from a prompt.
 
@@ -162,11 +164,15 @@ def generate(
         top_p: Draw from the likeliest tokens that together reach this probability.
         seed: The same seed gives the same text.
         model: A causal language model.
+        repetition_penalty: Above 1 makes what the text already holds less likely; None keeps the model's own.
+        num_beams: 2 to 5 search for the text that is likeliest as a whole (beam search): nothing is drawn, so
+            temperature, top_k, top_p and seed have no effect.
 
     Returns:
-        {text, tokens: [{token, alternatives}]}.
+        {text, tokens: [{token, id, probability, alternatives: [{token, id, probability}]}]}.
     """
-    return text_tasks.generate(prompt, max_new_tokens, temperature, top_k, top_p, seed, model).result
+    how = (max_new_tokens, temperature, top_k, top_p, seed, model, repetition_penalty, num_beams)
+    return text_tasks.generate(prompt, *how).result
 
 
 def summarize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -10,8 +11,8 @@ import gradio as gr
 from gradio.routes import App
 from starlette.middleware import Middleware
 
-from settings import ROOT
-from tabs._i18n import page_translations
+from settings import ROOT, SETTINGS
+from tabs._i18n import LANGUAGES, page_translations, say
 from tabs._wrong_calls import InWords
 
 ASSETS = ROOT / "assets"
@@ -68,10 +69,17 @@ def options() -> dict[str, Any]:
     return {
         "theme": theme(),
         "css_paths": sorted(ASSETS.glob("*.css"), key=lambda path: path.name != "style.css"),
-        "head": "".join(f"<script>{path.read_text('utf-8')}</script>" for path in scripts),
+        "head": _longest() + "".join(f"<script>{path.read_text('utf-8')}</script>" for path in scripts),
         "app_kwargs": {"middleware": [Middleware(EarlyScript), Middleware(InWords)]},
         "i18n": page_translations(),
     }
+
+
+def _longest() -> str:
+    """What fields.js must know: the longest text that any field takes, and what to say of a longer one."""
+    blanks = {"length": "{length}", "limit": "{limit}"}
+    said = " ".join(f'data-{lang}="{html.escape(say(lang, "error.text_too_long", **blanks))}"' for lang in LANGUAGES)
+    return f'<meta name="mc-longest" content="{SETTINGS.max_chars}" {said}>'
 
 
 def theme() -> gr.themes.Base:

@@ -18,7 +18,7 @@ from tabs._i18n import both, label, language, say, sentence
 
 log = logging.getLogger(__name__)
 esc = html.escape
-TEXT_LANE = {"concurrency_id": "text", "concurrency_limit": 8}
+TEXT_LANE = {"concurrency_id": "text", "concurrency_limit": 32}
 # Pictures take turns in pipelines.lane; here they only keep out of the text tasks' way.
 IMAGE_LANE = {"concurrency_id": "images", "concurrency_limit": 24}
 POLL_S = 0.4
@@ -129,11 +129,13 @@ def panel(body: str, run: Run, lang: str, endpoint: str, arguments: dict[str, An
 
 
 def timing_line(run: Run, lang: str) -> str:
-    """Return "tokenize 0.3 ms · model 12 ms · CPU · model id"."""
+    """Return "tokenize 0.3 ms · model 12 ms · CPU · ONNX Runtime · model id"."""
     parts = [f"{esc(say(lang, f'stage.{name}'))} {ms:,.1f} ms" for name, ms in run.timing.items()]
     if run.cached:
         parts = [esc(say(lang, "ui.from_memory"))]
-    where = {"cuda": "GPU", "remo": "Inference Providers"}.get(run.device[:4], "CPU")
+    device, _, runtime = run.device.partition(" · ")
+    where = {"cuda": "GPU", "remo": "Inference Providers"}.get(device[:4], "CPU")
+    where += f" · {runtime}" if runtime else ""
     return f'<p class="mc-timing">{" · ".join([*parts, where, esc(run.model)])}</p>'
 
 
@@ -198,21 +200,6 @@ def watched(handler: Callable[..., Any], outputs: int = 1) -> Callable[..., Iter
             yield [waiting(language(request)), *[gr.skip()] * outputs]
             worker.join(POLL_S)
         yield done[0]
-
-    return run
-
-
-def streamed(handler: Callable[..., Iterator[Any]], outputs: int = 1) -> Callable[..., Iterator[list[Any]]]:
-    """As `guarded`, for a generator handler(lang, *values) that yields its output(s) again and again."""
-
-    def run(request: gr.Request, *values: Any) -> Iterator[list[Any]]:
-        lang = language(request)
-        try:
-            yield [waiting(lang), *[gr.skip()] * outputs]
-            for result in handler(lang, *values):
-                yield ["", *(result if outputs > 1 else [result])]
-        except Exception as error:
-            yield [error_html(error, lang), *[gr.skip()] * outputs]
 
     return run
 

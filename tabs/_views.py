@@ -7,7 +7,8 @@ import html
 from collections.abc import Callable
 from typing import Any
 
-from tabs._i18n import say
+from tabs._i18n import say, table
+from tabs._writing_views import generate
 
 esc = html.escape
 GLYPHS = {"negative": "▼", "neutral": "●", "positive": "▲"}
@@ -73,6 +74,12 @@ def marked(text: str, spans: list[tuple[int, int, str, str]]) -> str:
     return f'<p class="mc-text">{"".join(parts)}{esc(text[at:])}</p>'
 
 
+def kind_of_name(entity: str, lang: str) -> str:
+    """Return a model's name for a kind of entity with the plain word before it, where there is one: "place · LC"."""
+    plain = table(lang).get(f"entity.{entity.lower()}")
+    return entity if plain is None or plain == entity.lower() else f"{plain} · {entity}"
+
+
 def entities(result: list[dict], arguments: dict, lang: str) -> str:
     if not result:
         return hint("text.no_entities", lang)
@@ -82,7 +89,7 @@ def entities(result: list[dict], arguments: dict, lang: str) -> str:
             row["start"],
             row["end"],
             f"mc-hue-{kinds.index(row['entity']) % HUES}",
-            f"{row['entity']} {percent(row['score'])}",
+            f"{kind_of_name(row['entity'], lang)} {percent(row['score'])}",
         )
         for row in result
     ]
@@ -101,19 +108,6 @@ def fill_mask(result: list[dict], arguments: dict, lang: str) -> str:
         bar(f"<b>{esc(row['token'])}</b>", row["score"]) + f'<p class="mc-filled">{esc(row["sentence"])}</p>'
         for row in result
     )
-
-
-def generate(result: dict, arguments: dict, lang: str) -> str:
-    tokens = "".join(_generated(token, i) for i, token in enumerate(result["tokens"]))
-    return (
-        f'<p class="mc-text mc-generated"><span class="mc-prompt">{esc(arguments["prompt"])}</span>{tokens}</p>'
-        + hint("text.alternatives", lang)
-    )
-
-
-def _generated(token: dict, i: int) -> str:
-    others = "\n".join(f"{option['token']!r}  {percent(option['probability'])}" for option in token["alternatives"])
-    return f'<span class="mc-token mc-hue-{i % HUES}" tabindex="0" title="{esc(others)}">{esc(token["token"])}</span>'
 
 
 def summarize(result: dict, arguments: dict, lang: str) -> str:

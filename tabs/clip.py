@@ -15,7 +15,7 @@ import gradio as gr
 from pipelines import catalog, clip, clip_stages, emoji, images, inputs
 from pipelines.errors import VisitorError
 from pipelines.run import Run
-from tabs import _clip_views, _page, _ui, _views
+from tabs import _clip_views, _model_line, _page, _ui, _views
 from tabs._i18n import both, label, language
 
 TITLE = "tab.clip"
@@ -79,6 +79,7 @@ def build(
             **lane,
         }
         form.run.click(**running)
+        form.line.wire({clip.TASK: form.model})
         fills = {"match": [form.picture, form.labels], "many": [form.pictures, form.texts]}
         fills["search"] = [form.pictures, form.query]
         for name in MODES:
@@ -141,6 +142,7 @@ class _Form:
         self.texts = self._part(_field("texts", lines=3, visible=False), "many")
         self.query = self._part(_field("query", lines=1, visible=False), "search")
         self.model = _ui.model_picker(clip.TASK, "mc-clip-model")
+        self.line = _model_line.ModelLine("clip")
         options = gr.Accordion(label("ui.options"), open=False, elem_classes="mc-options")
         with self._part(options, "match", "many"):
             self.template = _field("template", lines=1, info=label("clip.template_info"), placeholder="{}")

@@ -19,7 +19,7 @@ import gradio as gr
 from pipelines import catalog, hub, image_generation, images, painters, picture_files, remote_pictures
 from pipelines.errors import VisitorError
 from pipelines.lane import Waiting
-from tabs import _page, _painting_form, _painting_views, _ui
+from tabs import _model_line, _page, _painting_form, _painting_views, _ui
 from tabs._i18n import label, language
 
 TITLE = "tab.image_generation"
@@ -77,6 +77,7 @@ def build(
         for chosen in (answer, shelf):
             chosen.click(_from_details, None, filled, queue=False, **quiet)
         # Only what a visitor chooses takes the model's habits; what is read from a picture brings its own values.
+        form.line.wire({painters.TASK: form.model})
         form.model.input(_painting_form.of_model, form.model, form.inputs[2:], queue=False, **quiet)
         _ui.on_link("image_generation").click(_from_link, None, filled, queue=False, **quiet)
         ask = gr.Button("", visible="hidden", elem_id="mc-paint-ask")  # pressed by image_generation.js while one looks
@@ -100,6 +101,7 @@ class _Form:
         self.prompt = _words("prompt", lines=2)
         self.model = _ui.model_picker(painters.TASK, "mc-image_generation-model")
         self.model.choices[0] = (label("paint.model_auto"), "")
+        self.line = _model_line.ModelLine("image_generation")
         with gr.Accordion(label("ui.options"), open=False, elem_classes="mc-options"):
             self.size = gr.Radio(**_painting_form.sizes(habits), elem_classes="mc-paint-size", **_named("size"))
             self.steps = gr.Slider(1, habits.most_steps, value=habits.steps, step=1, **_named("steps"))

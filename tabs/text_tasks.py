@@ -1,8 +1,9 @@
 """Text tasks: choose one of eleven, write, and see the answer in the form that suits it.
 
 The visitor sees one row of tasks, a short form with examples, and the answer beside it: label bars, entities and
-answers marked in the text, filled masks as sentences, generated text token by token, a heatmap. On demand the three
-stages that every pipeline goes through: tokens, the model's numbers, what is made of them.
+answers marked in the text, filled masks as sentences, text written token by token with what else could have stood in
+each place (tabs/_writing.py), a heatmap. On demand the three stages that every pipeline goes through: tokens, the
+model's numbers, what is made of them.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import gradio as gr
 
 from pipelines import inputs, stages, text_tasks
 from pipelines.catalog import TASKS
-from tabs import _page, _ui, _views
+from tabs import _model_line, _page, _ui, _views, _writing
 from tabs._forms import FORMS, Field, elem_id, examples
 from tabs._i18n import label
 
@@ -47,9 +48,10 @@ def build(
         with gr.Row(elem_classes="mc-columns"):
             with gr.Column(scale=5, elem_classes="mc-left"):
                 forms = {name: _Form(name) for name in TASKS}
+                line = _model_line.ModelLine("text_tasks")
                 error = _ui.error_line()
             with gr.Column(scale=7, elem_classes="mc-right"):
-                panels = {name: _ui.empty_panel(f"text.empty.{name}", visible=name == TASKS[0]) for name in TASKS}
+                panels = {name: _empty(name) for name in TASKS}
                 show_stages = gr.Button(label("text.stages"), size="sm", elem_classes="mc-stages-button")
                 stage_view = gr.HTML("", elem_classes="mc-stages")
 
@@ -63,21 +65,25 @@ def build(
         for name, form in forms.items():
             outputs = [error, panels[name], last, stage_view]
             if name == "generate":
-                handler = _ui.streamed(partial(_generate, stream), outputs=3)
-                event = form.run.click(handler, [*form.inputs, last], outputs, trigger_mode="once", **lane)
-                form.stop.click(None, cancels=event, **shown)
+                _writing.wire(stream, partial(_arguments, name), form, outputs, shown)
             else:
                 handler = _ui.watched(partial(_run, name, functions[name]), outputs=3)
                 form.run.click(handler, [*form.inputs, last], outputs, trigger_mode="once", **lane)
+        line.wire({name: form.model for name, form in forms.items()}, task)
         show_stages.click(_ui.guarded(partial(_stages, explain)), [task, last], [error, stage_view], **lane)
     return page
 
 
+def _empty(task: str) -> gr.HTML:
+    script = {"js_on_load": _writing.CHOOSE} if task == "generate" else {}
+    return _ui.empty_panel(f"text.empty.{task}", visible=task == TASKS[0], **script)
+
+
 class _Form:
-    """One task's fields, model picker and Run button."""
+    """One task's fields, model picker and Run button; for writing, also a button for the next token alone."""
 
     def __init__(self, task: str) -> None:
-        with gr.Column(visible=task == TASKS[0], elem_classes="mc-plain") as self.group:
+        with gr.Column(visible=task == TASKS[0], elem_classes=f"mc-plain mc-form-{task}") as self.group:
             _ui.opening(
                 f"text.intro.{task}",
                 [
@@ -92,18 +98,31 @@ class _Form:
                 with gr.Accordion(label("ui.options"), open=False):
                     self.fields |= {field.name: _component(task, field) for field in folded}
             self.run, self.stop = _ui.run_row(stop=task == "generate")
+            if task == "generate":
+                self.next_only = gr.Button(label("write.next_only"), size="sm", elem_classes="mc-next-only")
         self.inputs = [*(self.fields[field.name] for field in FORMS[task]), self.model]
 
 
 def _component(task: str, field: Field) -> gr.components.Component:
-    common = {"label": label(f"field.{field.name}"), "elem_id": elem_id(task, field.name)}
+    common: dict[str, Any] = {"label": label(f"{field.words}.{field.name}"), "elem_id": elem_id(task, field.name)}
+    if field.words != "field":
+        common["info"] = label(f"{field.words}.{field.name}_info")
+    shown = ["mc-only", *(f"mc-only-{method}" for method in field.only)] if field.only else []
     if field.kind == "slider":
         low, high, step = field.bounds
-        return gr.Slider(low, high, value=field.default, step=step, **common)
-    if field.kind == "number":
-        return gr.Number(value=field.default, precision=0, **common)
+        return gr.Slider(low, high, value=field.default, step=step, elem_classes=shown, **common)
+    if field.kind == "seed":
+        with gr.Row(elem_classes=["mc-seed", *shown]):
+            # Text, because a gr.Number that is empty becomes 0 in the browser.
+            seed = gr.Textbox(value="", max_lines=1, min_width=100, **common)
+            dice = gr.Button(label("write.dice"), size="sm", min_width=100, elem_classes="mc-dice")
+        dice.click(None, None, seed, js=_writing.DICE, api_visibility="private")
+        return seed
     if field.kind == "check":
         return gr.Checkbox(value=field.default, **common)
+    if field.kind == "choice":
+        choices = [(label(f"{field.words}.{choice}"), choice) for choice in field.choices]
+        return gr.Radio(choices, value=field.default, elem_classes="mc-choice", **common)
     rows = {"line": 1, "labels": 2}.get(field.kind, 4)
     return gr.Textbox(value="", lines=rows, max_lines=12, elem_classes="mc-field", **common)
 
@@ -147,7 +166,7 @@ def _arguments(task: str, values: tuple[Any, ...]) -> tuple[dict[str, Any], str 
             arguments[field.name] = inputs.lines(arguments[field.name])
         elif field.kind == "labels":
             arguments[field.name] = inputs.labels(arguments[field.name])
-        elif field.folded and field.kind in ("line", "number") and arguments[field.name] in ("", None):
+        elif field.folded and field.kind in ("line", "seed") and arguments[field.name] in ("", None):
             del arguments[field.name]
     return arguments, (model or "").strip() or None
 
@@ -159,17 +178,6 @@ def _run(task: str, function: Callable[..., Any], lang: str, *values: Any) -> li
     body = _views.VIEWS[task](run.result, arguments, lang)
     html = _ui.panel(body, run, lang, task, {**arguments, "model": run.model})
     return [html, {**last, task: (task, arguments, run.model)}, ""]
-
-
-def _generate(stream: Callable[..., Iterator[Any]], lang: str, *values: Any) -> Iterator[list[Any]]:
-    *values, last = values
-    arguments, model = _arguments("generate", values)
-    run = None
-    for run in stream(**arguments, model=model):
-        body = _views.generate(run.result, arguments, lang)
-        yield [_ui.panel(body, run, lang, "generate", {**arguments, "model": run.model}), gr.skip(), gr.skip()]
-    if run is not None:
-        yield [gr.skip(), {**last, "generate": ("generate", arguments, run.model)}, ""]
 
 
 def _stages(explain: Callable[..., dict], lang: str, task: str, last: dict[str, tuple[str, dict, str]]) -> str:

@@ -79,3 +79,22 @@ def test_examples_stand_in_one_line(visit):
     tops = page.locator(".mc-chip >> visible=true").evaluate_all("all => all.map(e => e.getBoundingClientRect())")
     rows = {round(box["bottom"]) for box in tops}
     assert len(rows) == len({round(box["top"] / 20) for box in tops})
+
+
+@pytest.mark.parametrize(("language", "said"), [("ko", "1,000,000자"), ("en", "1,000,000 characters")])
+def test_a_text_far_over_the_limit_is_turned_away_and_the_field_keeps_what_it_held(visit, language, said):
+    page = visit(language)
+    field = page.locator("textarea >> visible=true").first
+    field.fill("좋아요")
+    field.evaluate(
+        """(field) => {
+          field.value = "가 ".repeat(500_000);
+          field.dispatchEvent(new Event("input", { bubbles: true }));
+        }"""
+    )
+    note = page.get_by_role("alert").filter(has_text=said)
+    note.wait_for()
+    assert "{" not in note.inner_text()
+    assert field.input_value() == "좋아요"
+    field.fill("좋아요!")
+    note.wait_for(state="detached")

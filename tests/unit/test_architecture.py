@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-HEAVY = {"torch", "transformers", "diffusers", "peft", "tokenizers", "sentencepiece"}
+HEAVY = {"torch", "transformers", "diffusers", "peft", "tokenizers", "sentencepiece", "onnxruntime", "onnx"}
 MODULES = sorted([*ROOT.glob("*.py"), *ROOT.glob("tabs/*.py"), *ROOT.glob("pipelines/*.py")])
 
 

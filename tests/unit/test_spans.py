@@ -61,6 +61,29 @@ def test_entities_of_a_long_text_reach_its_end():
     assert all(before["end"] <= after["start"] for before, after in zip(found, found[1:], strict=False))
 
 
+@pytest.mark.parametrize(
+    ("text", "offsets", "tags", "expected"),
+    [
+        ("투르치노프는", [(0, 1), (1, 3), (3, 6)], ["B-PER", "I-LOC", "O"], ["B-PER", "I-PER", "O"]),
+        ("배우정우성", [(0, 2), (2, 5)], ["O", "B-PER"], ["O", "B-PER"]),
+        ("하루마", [(0, 2), (2, 3)], ["O", "I-PER"], ["O", "O"]),
+        ("하루 마", [(0, 2), (3, 4)], ["O", "I-PER"], ["O", "I-PER"]),
+        ("(하루", [(0, 1), (1, 3)], ["O", "I-PER"], ["O", "I-PER"]),
+        ("가나다", [(0, 1), (1, 2), (2, 3)], ["B-LOC", "I-PER", "I-PER"], ["B-LOC", "I-LOC", "I-LOC"]),
+    ],
+)
+def test_inside_a_word_a_name_stays_what_it_began_as(text, offsets, tags, expected):
+    labels = dict(enumerate(TAGS))
+    logits = torch.zeros(1, len(tags), len(TAGS))
+    for i, tag in enumerate(tags):
+        logits[0, i, TAGS.index(tag)] = 2.0 + i
+    output = {"logits": logits, "offset_mapping": torch.tensor([offsets])}
+    settled = spans.settle(output, text, labels)["logits"][0]
+    assert [labels[number] for number in settled.argmax(-1).tolist()] == expected
+    assert settled.max(-1).values.tolist() == [2.0 + i for i in range(len(tags))]
+    assert [labels[number] for number in logits[0].argmax(-1).tolist()] == tags
+
+
 def test_an_entity_without_offsets_is_looked_up_in_the_text():
     group = {"start": None, "end": None, "word": "Anna"}
     assert spans._place("Anna and Anna", group, 4) == (9, 13)

@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipelines.catalog import TASKS
-from tabs import _views
+from pipelines.run import Run
+from tabs import _ui, _views
 from tabs._forms import FORMS, examples
 
 NASTY = "<img src=x onerror=alert(1)>\"'&"
@@ -45,6 +46,12 @@ def test_scores_are_percentages_with_one_decimal():
     assert _views.percent(0.97345) == "97.3 %"
 
 
+def test_a_kind_of_name_is_said_in_plain_words_beside_the_models_own():
+    assert [_views.kind_of_name("LC", lang) for lang in ("ko", "en")] == ["장소 · LC", "place · LC"]
+    assert [_views.kind_of_name("person", lang) for lang in ("ko", "en")] == ["사람 · person", "person"]
+    assert _views.kind_of_name("XYZ", "ko") == "XYZ"
+
+
 @pytest.mark.parametrize("value", ["negative", "neutral", "positive"])
 def test_polarity_is_never_colour_alone(value):
     shown = _views.polarity(value, "ko")
@@ -57,3 +64,12 @@ def test_every_task_has_a_form_a_view_and_examples_in_both_languages():
         assert {example["lang"] for example in examples()[task]} == {"ko", "en"}
         names = {field.name for field in FORMS[task]}
         assert all(set(example["values"]) <= names for example in examples()[task])
+
+
+@pytest.mark.parametrize(
+    ("device", "shown"),
+    [("cpu", "CPU · tiny"), ("cpu · ONNX Runtime int8", "CPU · ONNX Runtime int8 · tiny"), ("cuda:0", "GPU · tiny")],
+)
+def test_the_timing_line_names_what_computed(device, shown):
+    run = Run([], "tiny", timing={"model": 1.0}, device=device)
+    assert f"1.0 ms · {shown}</p>" in _ui.timing_line(run, "en")

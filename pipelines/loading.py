@@ -295,9 +295,9 @@ def _apply_adapter(model: Any, files: hub.ModelFiles, missing: set[str]) -> Any:
     from peft import PeftModel
     from peft.utils import load_peft_weights
 
-    adapted = PeftModel.from_pretrained(model, files.path)
+    # Before the adapter is put on, for peft stops at a missing head with a KeyError.
     brought = " ".join(load_peft_weights(str(files.path), device="cpu"))
     absent = {key for key in missing if key not in brought}
     if absent:
         raise VisitorError("missing_head", model=files.id, weights=", ".join(sorted(absent))[:120])
-    return adapted.merge_and_unload()
+    return PeftModel.from_pretrained(model, files.path).merge_and_unload()

@@ -94,7 +94,7 @@ def test_speed_and_time_left_are_told(bare_hub, in_background):
     assert now.stage == "downloading" and 0 < now.done < now.total and now.seconds_left > 60
     assert download.progress() == {RAW: (now.done, now.total)} or download.progress()[RAW][0] >= now.done
     assert model_stage.stop(RAW)
-    assert model_stage.of(RAW).stage == "none"
+    assert wait_for(lambda: model_stage.of(RAW).stage == "none", 5)  # whoever waited has to hear of it first
 
 
 SCRIPT = f"""

@@ -9,6 +9,7 @@ from types import SimpleNamespace
 import pytest
 
 from pipelines import importance
+from pipelines.batching import Gathering
 from pipelines.errors import VisitorError
 
 WORDS = ["[PAD]", "[UNK]", "good", "bad", "film", "a"]
@@ -53,7 +54,8 @@ def _using(pipe):
     @contextmanager
     def fake(model, task):
         assert task == "sentiment"
-        yield SimpleNamespace(id=model, card=None, pipe=pipe, lock=threading.RLock(), device="cpu")
+        together = {"lock": threading.RLock(), "gathering": Gathering()}
+        yield SimpleNamespace(id=model, card=None, pipe=pipe, device="cpu", **together)
 
     return fake
 

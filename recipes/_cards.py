@@ -268,7 +268,8 @@ CARDS = {
         command="python -m recipes.entities_en --data DIR --evaluate",
         limits="It was trained on few and noisy texts. It knows no dates, numbers or nationalities; companies, groups "
         "and products are the types it confuses most, and titles of works are often cut short. Texts longer than 512 "
-        "pieces are read in windows. It is meant for lessons, not for decisions about people.",
+        "pieces are read in windows. The final weights were chosen by the development part, so that its figures are a "
+        "little kind. It is meant for lessons, not for decisions about people.",
     ),
     "answer-en": Card(
         title="English question answering, a LoRA adapter for all-MiniLM-L6-v2",
@@ -439,8 +440,8 @@ CARDS = {
         command="python -m recipes.flux_emoji --data DIR --evaluate",
         limits="It draws Noto's emoji from memory: it invents nothing, and words that name no emoji give a neighbour "
         "or a blur. Names that differ by little (hair, hours, kinds of families) are drawn alike. Its pictures have "
-        "64 x 64 pixels, and greens come out pale. The training was short for 1,679 pictures; the figures say how far "
-        "it came.",
+        "64 x 64 pixels, and fine things in them are soft. The training was short for 1,679 pictures, and came in "
+        "several runs; the figures say how far it got.",
     ),
 }
 

@@ -8,8 +8,6 @@ from gradio_client import Client
 
 pytestmark = pytest.mark.models
 HUB_ONLY = [
-    ("/entities", ("Marie Curie was born in Warsaw.",), "named entities"),
-    ("/answer", ("Who was born?", "Marie Curie was born in Warsaw."), "question answering"),
     ("/translate", ("Good morning.",), "translation"),
     ("/entail", ("A dog runs.", "An animal moves."), "sentence pairs"),
 ]
@@ -128,6 +126,16 @@ def test_show_code(client):
 def test_a_task_that_needs_the_hub_says_so_and_what_it_would_download(client, endpoint, arguments, task):
     said = refusal(client, *arguments, api_name=endpoint)
     assert task in said and "MB" in said
+
+
+@pytest.mark.parametrize(
+    ("text", "kinds"),
+    [("Marie Curie was born in Warsaw.", {"person", "location"}), ("이순신은 서울에서 태어났다.", {"PS", "LC"})],
+)
+def test_entities(client, text, kinds):
+    found = client.predict(text, api_name="/entities")
+    assert {each["entity"] for each in found} == kinds
+    assert all(text[each["start"] : each["end"]] == each["text"] for each in found)
 
 
 BAD = [

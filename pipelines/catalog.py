@@ -114,6 +114,17 @@ def _hub(
 _POCKET = (
     ModelCard("pocket/sentiment-ko", ("sentiment",), ("ko",), 5.8, 12, "apache-2.0", _THREE, "nsmc"),
     ModelCard("pocket/sentiment-en", ("sentiment",), ("en",), 22.7, 6, "apache-2.0", _TWO, "sst2", base=MINILM),
+    ModelCard(
+        "pocket/answer-en",
+        ("answer",),
+        ("en",),
+        22.7,
+        3,
+        "apache-2.0",
+        trained_on="squad2",
+        base=MINILM,
+        weak_at=("answer",),
+    ),
     ModelCard("pocket/entities-en", ("entities",), ("en",), 22.7, 3, "apache-2.0", trained_on="wnut17", base=MINILM),
     ModelCard(
         "pocket/stars-ko", ("sentiment",), ("ko",), 5.8, 1, "apache-2.0", _STARS, "nsmc_stars", "pocket/sentiment-ko"

@@ -24,14 +24,15 @@ def free_port():
 
 
 @contextmanager
-def served(command, tmp_path_factory):
-    """Start an app from an empty HF_HOME, offline, and yield its address once it serves a page."""
+def served(command, tmp_path_factory, **environment):
+    """Start an app from an empty HF_HOME, offline unless told otherwise; yield its address once it serves a page."""
     port = free_port()
     env = os.environ | {
         "HF_HUB_OFFLINE": "1",
         "HF_HOME": str(tmp_path_factory.mktemp("hf_home")),
         "GRADIO_SERVER_PORT": str(port),
         "GRADIO_ANALYTICS_ENABLED": "False",
+        **environment,
     }
     log = (tmp_path_factory.mktemp("log") / "app.log").open("w")
     app = subprocess.Popen([sys.executable, *command], cwd=ROOT, env=env, stdout=log, stderr=log)

@@ -2,26 +2,14 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
-from pathlib import Path
-
 import pytest
 from playwright.sync_api import expect
 
+from tests.conftest import served
 from tests.hub import raw_models
 from tests.hub.local_hub import LocalHub
 
-ROOT = Path(__file__).resolve().parents[2]
 MODEL = "someone/raw"
-# A server of its own: where the Hub is, is read when huggingface_hub is imported.
-SERVER = """
-import sys, app
-page = app.build()
-print("address", app.launch(page, server_port=0), flush=True)
-sys.stdin.read()
-"""
 
 
 @pytest.fixture(scope="module")
@@ -34,18 +22,10 @@ def hub(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def address(hub, tmp_path_factory):
-    left_out = ("HF_HUB_OFFLINE", "HF_HUB_CACHE", "GRADIO_SERVER_PORT")
-    environ = {name: value for name, value in os.environ.items() if name not in left_out}
-    environ |= {"HF_ENDPOINT": hub.url, "HF_HOME": str(tmp_path_factory.mktemp("home")), "CLASSROOM_PRELOAD": "0"}
-    environ |= {"CLASSROOM_HUB_TIMEOUT_S": "60", "GRADIO_ANALYTICS_ENABLED": "False"}
-    server = subprocess.Popen(
-        [sys.executable, "-c", SERVER], cwd=ROOT, env=environ, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE
-    )
-    line = next(line for line in server.stdout if line.startswith("address"))
-    yield line.split()[1]
-    server.stdin.close()
-    server.wait(20)
-    server.stdout.close()
+    # A server of its own: where the Hub is, is read when huggingface_hub is imported.
+    there = {"HF_ENDPOINT": hub.url, "HF_HUB_OFFLINE": "0", "CLASSROOM_PRELOAD": "0", "CLASSROOM_HUB_TIMEOUT_S": "60"}
+    with served(["app.py"], tmp_path_factory, **there) as url:
+        yield url
 
 
 def choose(page, model):
@@ -63,7 +43,7 @@ def test_a_download_is_announced_followed_and_stopped(visit, hub, language, widt
     expect(line).to_contain_text("2.0 MB", timeout=60_000)
     expect(line).to_contain_text("apache-2.0")
     hub.fail(MODEL, "drips", "model.safetensors")
-    page.locator("#mc-text_tasks-sentiment-text textarea").fill("A good text")
+    page.locator("#mc-text_tasks-sentiment-texts textarea").fill("A good text")
     page.locator(".mc-run:visible").first.click()
     stop = page.locator("#mc-text_tasks-model-stop")
     expect(stop).to_be_visible(timeout=90_000)

@@ -132,9 +132,17 @@ def publish(folder: Path, target: Path) -> None:
     """Moves the files of a finished folder into ``target`` one rename at a time, keeping what else stands there."""
     target.mkdir(parents=True, exist_ok=True)
     for file in sorted(folder.iterdir()):
+        compact(file)
         file.chmod(0o644)
         os.replace(file, target / file.name)
     folder.rmdir()
+
+
+def compact(file: Path) -> None:
+    """Takes the white space out of a tokenizer.json: a third of it, and the pocket models share a hundred megabytes."""
+    if file.name == "tokenizer.json":
+        value = json.loads(file.read_text(encoding="utf-8"))
+        file.write_text(json.dumps(value, ensure_ascii=False, separators=(",", ":")) + "\n", encoding="utf-8")
 
 
 def write_json(path: Path, value: object) -> None:

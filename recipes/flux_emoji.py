@@ -24,7 +24,7 @@ from recipes import _flux_body as body
 from recipes._cards import write_card
 from recipes._emoji import read_emoji
 from recipes._flux_evaluation import evaluate, sheet
-from recipes._training import write_json
+from recipes._training import compact, write_json
 
 POCKET = Path(__file__).parent.parent / "assets" / "pocket"
 SHOWN = (
@@ -45,6 +45,7 @@ def save(pipe, folder: Path) -> None:
             if file.is_file():
                 if file.suffix == ".json":
                     forget_place(file)
+                compact(file)
                 target = folder / file.relative_to(part)
                 target.parent.mkdir(parents=True, exist_ok=True)
                 file.chmod(0o644)

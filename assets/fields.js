@@ -5,6 +5,7 @@
   if (!rule) return;
   const limit = Number(rule.content);
   const kept = new WeakMap();
+  const notes = new WeakMap();
   const number = (value) => value.toLocaleString("en-US");
 
   function say(field, length) {
@@ -13,7 +14,8 @@
     note.className = "mc-error mc-too-long";
     note.setAttribute("role", "alert");
     note.textContent = sentence.replace("{length}", number(length)).replace("{limit}", number(limit));
-    field.after(note);
+    (field.closest(".input-container") ?? field).after(note); // below the field, not squeezed in beside it
+    notes.set(field, note);
   }
 
   document.addEventListener(
@@ -21,7 +23,7 @@
     (event) => {
       const field = event.target;
       if (!field.matches?.("textarea, input[type=text]")) return;
-      if (field.nextElementSibling?.matches(".mc-too-long")) field.nextElementSibling.remove();
+      notes.get(field)?.remove();
       // The server counts characters; here some take two units.
       if (field.value.length <= 2 * limit) return kept.set(field, field.value);
       const length = [...field.value].length;

@@ -14,13 +14,14 @@ from transformers import ModernBertConfig, ModernBertForTokenClassification
 
 from recipes._entity_text import SPEECHES, TAG, TAGS, UNKNOWN, Marked, Swapper
 from recipes._entity_tokenizer import Pieces
+from recipes._korean_body import neighbours
 from recipes._korean_corpus import CLS, MASK, PAD, SEP, SPECIAL_TOKENS
 from recipes._training import (
     Clock,
-    Muon,
     Rates,
     batches,
     device_and_autocast,
+    optimizers,
     save_checkpoint,
     set_rates,
     warm_up_then_decay,
@@ -60,15 +61,7 @@ def counted_vectors(rows: list[np.ndarray], size: int) -> np.ndarray:
     from scipy import sparse
     from sklearn.utils.extmath import randomized_svd
 
-    stream = np.concatenate([np.append(row, -1) for row in rows])
-    pairs = sparse.csr_matrix((size, size), dtype=np.float32)
-    for distance in range(1, 5):
-        left, right = stream[:-distance], stream[distance:]
-        together = (left >= 0) & (right >= 0)
-        for nearer in range(1, distance):
-            together &= stream[nearer : len(stream) - distance + nearer] >= 0
-        ones = np.full(int(together.sum()), 1.0 / distance, dtype=np.float32)
-        pairs = pairs + sparse.csr_matrix((ones, (left[together], right[together])), shape=(size, size))
+    pairs = neighbours(rows, size)
     table = sparse.hstack([pairs, pairs.T]).tocoo()
     row = np.asarray(table.sum(axis=1)).ravel() + 1e-6
     column = (np.asarray(table.sum(axis=0)).ravel() + 1e-6) ** 0.75
@@ -94,16 +87,6 @@ class Tagger(torch.nn.Module):
 
     def tags(self, hidden: torch.Tensor) -> torch.Tensor:
         return self.tagger.classifier(self.tagger.drop(self.tagger.head(hidden)))
-
-
-def optimizers(model: torch.nn.Module, rates: Rates) -> list[torch.optim.Optimizer]:
-    inside = [p for name, p in model.named_parameters() if ".layers." in name and p.ndim == 2]
-    chosen = {id(p) for p in inside}
-    rest = [p for p in model.parameters() if id(p) not in chosen]
-    return [
-        Muon(inside, lr=rates.matrices),
-        torch.optim.AdamW(rest, lr=rates.rest, betas=(0.9, 0.98), weight_decay=0.01, fused=True),
-    ]
 
 
 def pad(rows: list[np.ndarray], fill: int, ends: tuple[int, int] | None = None) -> torch.Tensor:
@@ -138,7 +121,7 @@ def pretrain(
         model.load_state_dict(torch.load(done, map_location=device))
         return model
     texts = silver + gold * 4
-    steppers, clock, first = optimizers(model, Rates(matrices=0.015, rest=0.002)), Clock(minutes), 0
+    steppers, clock, first = optimizers(model, Rates(matrices=0.015, rest=0.002), ".layers."), Clock(minutes), 0
     if checkpoint.exists():
         state = torch.load(checkpoint, map_location=device)
         model.load_state_dict(state["model"])
@@ -217,7 +200,7 @@ def finetune(
     tuned = Tagger(len(pieces.vocabulary), dropout=0.1).to(device)
     tuned.load_state_dict(model.state_dict())
     mean = {name: value.clone() for name, value in tuned.state_dict().items()}
-    steppers, clock, steps = optimizers(tuned, Rates(matrices=0.006, rest=0.0008)), Clock(minutes), 0
+    steppers, clock, steps = optimizers(tuned, Rates(matrices=0.006, rest=0.0008), ".layers."), Clock(minutes), 0
     tuned.train()
     for number in range(10_000):
         rng, dice = np.random.default_rng([seed, number]), random.Random(f"{seed} {number}")

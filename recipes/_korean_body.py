@@ -44,14 +44,12 @@ def config(vocab_size: int) -> BertConfig:
     )
 
 
-def starting_embeddings(rows: list[np.ndarray], ratings: np.ndarray, size: int, width: int) -> np.ndarray:
-    """Word vectors counted rather than trained: shape (size, width), standard deviation 0.05.
+def neighbours(rows: list[np.ndarray], size: int):
+    """How often a piece (row) stands up to four places before another (column), nearer ones counting more.
 
-    All but three columns are a truncated SVD of positive pointwise mutual information between pieces up to four
-    apart (Levy & Goldberg 2014); three say how much more often a piece stands in negative, neutral, positive reviews.
+    A sparse matrix, (size, size).
     """
     from scipy import sparse
-    from sklearn.utils.extmath import randomized_svd
 
     stream = np.concatenate([np.append(row, -1) for row in rows])
     pairs = sparse.csr_matrix((size, size), dtype=np.float32)
@@ -62,6 +60,19 @@ def starting_embeddings(rows: list[np.ndarray], ratings: np.ndarray, size: int, 
             together &= stream[nearer : len(stream) - distance + nearer] >= 0
         ones = np.full(int(together.sum()), 1.0 / distance, dtype=np.float32)
         pairs = pairs + sparse.csr_matrix((ones, (left[together], right[together])), shape=(size, size))
+    return pairs
+
+
+def starting_embeddings(rows: list[np.ndarray], ratings: np.ndarray, size: int, width: int) -> np.ndarray:
+    """Word vectors counted rather than trained: shape (size, width), standard deviation 0.05.
+
+    All but three columns are a truncated SVD of positive pointwise mutual information between pieces up to four
+    apart (Levy & Goldberg 2014); three say how much more often a piece stands in negative, neutral, positive reviews.
+    """
+    from scipy import sparse
+    from sklearn.utils.extmath import randomized_svd
+
+    pairs = neighbours(rows, size)
     pairs = (pairs + pairs.T).tocoo()
     count = np.asarray(pairs.sum(axis=1)).ravel() + 1e-6
     smoothed = count**0.75

@@ -66,8 +66,9 @@ class Rates:
     rest: float
 
 
-def optimizers(model: torch.nn.Module, rates: Rates) -> list[torch.optim.Optimizer]:
-    inside = [p for n, p in model.named_parameters() if ".layer." in n and p.ndim == 2]
+def optimizers(model: torch.nn.Module, rates: Rates, layers: str = ".layer.") -> list[torch.optim.Optimizer]:
+    """Muon for the matrices of the layers, which are known by what their names hold, AdamW for the rest."""
+    inside = [p for n, p in model.named_parameters() if layers in n and p.ndim == 2]
     chosen = {id(p) for p in inside}
     rest = [p for p in model.parameters() if id(p) not in chosen]
     return [

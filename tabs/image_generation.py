@@ -2,24 +2,22 @@
 
 The visitor writes what the picture shows and sees every step, then the picture with its parameters, which the PNG
 carries too: dropped in again, it fills the form. A second prompt with the same seed is laid over the first. Earlier
-pictures stay in the visitor's own browser.
+pictures stay in the visitor's own browser. A run goes on while the page is loaded anew or its connection is gone.
 """
 
 from __future__ import annotations
 
 import json
-import threading
-from collections.abc import Callable, Generator, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
 
 import gradio as gr
 
-from pipelines import catalog, hub, image_generation, images, painters, picture_files, remote_pictures
+from pipelines import hub, image_generation, images, painters, picture_files, remote_pictures
 from pipelines.errors import VisitorError
 from pipelines.lane import Waiting
-from tabs import _model_line, _page, _painting_form, _painting_views, _ui
+from tabs import _jobs, _model_line, _page, _painting_form, _painting_runs, _painting_views, _ui
 from tabs._i18n import label, language
 
 TITLE = "tab.image_generation"
@@ -27,7 +25,6 @@ EXAMPLES = {
     "ko": ("빨간 사과", "고양이 얼굴", "무지개", "웃는 해"),
     "en": ("red apple", "rocket", "blue heart", "penguin"),
 }
-LEAST_SHOWN = 512
 # A press on anything with parameters puts them into the form; the component passes them on as an event.
 CHOOSE = """
 element.addEventListener("click", (event) => {
@@ -35,8 +32,6 @@ element.addEventListener("click", (event) => {
   if (pressed) trigger("click", { details: pressed.dataset.details });
 });
 """
-# {what stops a run: the session it belongs to}
-_under_way: dict[threading.Event, str | None] = {}
 
 
 def build(
@@ -65,13 +60,26 @@ def build(
                 shelf = gr.HTML(_painting_views.history(), js_on_load=CHOOSE)
 
         quiet = {"show_progress": "hidden", "show_progress_on": form.error, "api_visibility": "private"}
-        shown = [live, answer, last]
-        running = {"trigger_mode": "once", **quiet, **_ui.IMAGE_LANE}
-        one = _watched(partial(_one, paint, elsewhere, wish))
-        two = _watched(partial(_two, paint, wish))
-        form.run.click(one, [*form.inputs, form.remote, form.token], [form.error, *shown], **running)
-        form.compare.click(two, [*form.inputs, form.second, last], [form.compare_error, *shown], **running)
-        form.stop.click(_stop, None, None, queue=False, **quiet)
+        shown = [live, answer, last, *form.inputs]
+        one, two = (_jobs.Kept(name) for name in ("image_generation", "image_generation-two"))
+        one.wire(
+            form.run,
+            partial(_painting_runs.one, paint, elsewhere, wish),
+            _painting_runs.shows(),
+            [*form.inputs, form.remote, form.token],
+            [form.error, *shown],
+            secret=form.token,
+            **quiet,
+        )
+        two.wire(
+            form.compare,
+            partial(_painting_runs.two, paint, wish),
+            _painting_runs.shows(second=True),
+            [*form.inputs, form.second, last],
+            [form.compare_error, *shown, form.second],
+            **quiet,
+        )
+        _jobs.stopper(form.stop, one, two, **quiet)
         filled = [form.error, *form.inputs]
         form.file.upload(_read_back, form.file, [form.file, form.file_error, *form.inputs], queue=False, **quiet)
         for chosen in (answer, shelf):
@@ -184,99 +192,6 @@ def _read_back(request: gr.Request, path: str | None) -> list[Any]:
     except Exception as error:
         return [None, _ui.error_html(error, language(request)), *[gr.skip()] * _painting_form.FIELDS]
     return [None, *_painting_form.filled(found)]
-
-
-@contextmanager
-def _stoppable(session: str | None) -> Iterator[threading.Event]:
-    stop = threading.Event()
-    _under_way[stop] = session
-    try:
-        yield stop
-    finally:
-        stop.set()
-        _under_way.pop(stop, None)
-
-
-def _stop(request: gr.Request) -> None:
-    """Stop what this session has begun, whether it paints or waits for its turn."""
-    for stop, session in list(_under_way.items()):
-        if session is not None and session == request.session_hash:
-            stop.set()
-
-
-def _watched(handler: Callable[..., Iterator[list[Any]]]) -> Callable[..., Iterator[list[Any]]]:
-    """Wrap handler(stop, lang, *values): it can be stopped, and an error is said beside the button."""
-
-    def run(request: gr.Request, *values: Any) -> Iterator[list[Any]]:
-        lang = language(request)
-        with _stoppable(request.session_hash) as stop:
-            try:
-                yield [_ui.waiting(lang), "", gr.skip(), gr.skip()]
-                yield from handler(stop, lang, *values)
-            except Exception as error:
-                yield [_ui.error_html(error, lang), "", gr.skip(), gr.skip()]
-
-    return run
-
-
-def _painted(
-    paint: Callable[..., Iterator[Any]], asked: Any, stop: threading.Event, lang: str, part: tuple[int, int]
-) -> Generator[list[Any], None, image_generation.Painted]:
-    """Yield what the page shows on the way, and return what was painted."""
-    side = _side(asked)
-    for event in paint(asked, stop):
-        if isinstance(event, image_generation.Painted):
-            return event
-        if isinstance(event, image_generation.Step):
-            yield [_painting_views.working(lang), _painting_views.progress(event, side, lang, part), *[gr.skip()] * 2]
-        else:
-            line = _painting_views.turn(event.ahead, event.seconds, lang) if event.ahead else _ui.waiting(lang)
-            yield [line, gr.skip(), gr.skip(), gr.skip()]
-    raise VisitorError("stopped")
-
-
-def _one(paint: Any, elsewhere: Any, wish: Any, stop: threading.Event, lang: str, *values: Any) -> Iterator[list[Any]]:
-    *values, remote, token = values
-    asked = wish(**_painting_form.arguments(tuple(values)))
-    if remote:
-        paint = partial(_at_provider, elsewhere, str(token or "").strip() or None)
-    painted = yield from _painted(paint, asked, stop, lang, (1, 1))
-    files, result = image_generation.files(painted), painted.run.result
-    body = _painting_views.pictures(files, painted.film, result, _side(asked), lang) + _taught(asked.model, lang)
-    yield ["", "", _panel(body, painted.run, lang), result]
-
-
-def _at_provider(elsewhere: Any, token: str | None, asked: Any, stop: threading.Event) -> Iterator[Any]:
-    return elsewhere(asked, token, stop=stop)
-
-
-def _two(paint: Any, wish: Any, stop: threading.Event, lang: str, *values: Any) -> Iterator[list[Any]]:
-    *values, second, last = values
-    asked = _painting_form.arguments(tuple(values)) | {"count": 1}
-    if asked["seed"] is None and last.get("prompt") == str(asked["prompt"]).strip():
-        asked["seed"] = last["seed"]  # the picture that stands there is the one to compare with
-    first = wish(**asked)
-    other = wish(**asked | {"prompt": second, "seed": first.seed})
-    done = []
-    for number, each in enumerate((first, other), start=1):
-        done.append((yield from _painted(paint, each, stop, lang, (number, 2))))
-    files = [image_generation.files(painted)[0] for painted in done]
-    body = _painting_views.comparison(files, [painted.run.result for painted in done], _side(first), lang)
-    yield ["", "", _panel(body + _taught(first.model, lang), done[1].run, lang), done[0].run.result]
-
-
-def _side(asked: Any) -> int:
-    """Return at how many pixels a picture is shown: small ones are enlarged."""
-    return max(_painting_form.habits_or_default(asked.model).show_at, min(LEAST_SHOWN, max(asked.width, asked.height)))
-
-
-def _panel(body: str, run: Any, lang: str) -> str:
-    return _ui.panel(body, run, lang, "generate_image", {k: v for k, v in run.result.items() if k != "seconds"})
-
-
-def _taught(model: str, lang: str) -> str:
-    card = catalog.card(model)
-    return _painting_views.taught(model, card.trained_on, lang) if card and card.trained_on else ""
 
 
 if __name__ == "__main__":

@@ -2,15 +2,17 @@
 
 The visitor writes sentences (or opens a CSV, perhaps with the right answers), ticks models, and sees a table: a row a
 sentence, a column a model, disagreements first. "Why?" in a row paints each model's weight of each word; with gold
-labels every model gets its marks and a confusion matrix.
+labels every model gets its marks and a confusion matrix. A run goes on while the page is loaded anew or its connection
+is gone.
 """
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import gradio as gr
@@ -19,11 +21,12 @@ from pipelines import catalog, importance, sentiment, table_files
 from pipelines.errors import VisitorError
 from pipelines.run import Run
 from settings import ROOT
-from tabs import _page, _sentiment_views, _ui
+from tabs import _jobs, _page, _sentiment_views, _ui
 from tabs._i18n import both, label, language, say
 
 TITLE = "tab.sentiment"
 EXAMPLES = ROOT / "assets" / "examples"
+_BYTES_A_CELL = 1_000
 # A button inside the table says which row is asked about; the component passes it on as an event.
 ASK = """
 element.addEventListener("click", (event) => {
@@ -40,6 +43,11 @@ class _Shown:
 
     run: Run
     arguments: dict[str, Any]
+
+    @property
+    def pending(self) -> list[str]:
+        """Return the models that have not answered yet."""
+        return [name for name in self.arguments["models"] if name not in self.run.result["models"]]
 
 
 def build(
@@ -89,6 +97,7 @@ def build(
                     )
                 run, stop = _ui.run_row(stop=True)
                 error = _ui.error_line()
+                halt = _ui.halt_row("sentiment")
             with gr.Column(scale=8, min_width=320, elem_classes="mc-right"):
                 answer = gr.HTML(
                     f'<div class="mc-panel mc-empty"><p>{both("sentiment.empty")}</p></div>',
@@ -101,11 +110,15 @@ def build(
         opened = _ui.on_link("sentiment")
         opened.click(_from_link, None, [text, models, others], queue=False, **quiet)
         upload.upload(_ui.guarded(_read_file), upload, [error, text], queue=False, **quiet)
-        started = run.click(_comparing(compare), [text, models, others], [error, answer, shown], **lane)
+        kept = _jobs.Kept("sentiment")
+        form = [text, models, others]
+        kept.wire(run, partial(_prepare, compare), _shows(), form, [error, answer, shown, *form], **quiet)
         asked = answer.click(_explaining(explain), shown, [error, answer], **(lane | {"trigger_mode": "always_last"}))
         # Two listeners in this order: one alone would tidy up before it cancels.
-        stop.click(None, cancels=[started, asked], **quiet)
+        stop.click(None, cancels=[asked], **quiet)
         stop.click(_settle, shown, [error, answer], queue=False, **quiet)
+        _jobs.stopper(stop, kept, **quiet)
+        halt.click(_ui.halting(_names), [models, others], None, queue=False, **quiet)
     return page
 
 
@@ -155,25 +168,47 @@ def _from_link(request: gr.Request) -> list[Any]:
     return [query.get("text", gr.skip()), ticked if named else gr.skip(), typed or gr.skip()]
 
 
-def _comparing(compare: Callable[..., Iterator[Run]]) -> Callable[..., Iterator[list[Any]]]:
-    def run(request: gr.Request, typed: str, ticked: list[str], others: str) -> Iterator[list[Any]]:
-        lang = language(request)
-        try:
-            texts, gold = table_files.parse_lines(typed or "")
-            models = [*(ticked or []), *(name.strip() for name in (others or "").split(",") if name.strip())]
-            models = list(dict.fromkeys(models))
-            arguments = {"texts": texts, "models": models, **({"gold": gold} if gold else {})}
-            for step in _polled(compare(texts, models, gold)):
-                if step is None or not step.timing:
-                    yield [_ui.waiting(lang), gr.skip(), gr.skip()]
-                    continue
-                shown = _Shown(step, arguments)
-                pending = [name for name in models if name not in step.result["models"]]
-                yield [_ui.waiting(lang) if pending else "", _answer(shown, lang, pending), shown]
-        except Exception as error:
-            yield [_ui.error_html(error, lang), gr.skip(), gr.skip()]
+def _shows() -> _jobs.Shows:
+    """Return what a comparison puts on the page, a column after the other: the line under the button, the answer, what
+    "Why?" asks about, and the fields of the form."""
+    same = [gr.skip()] * 5
 
-    return run
+    def begun(lang: str, about: list[Any] | None) -> list[Any]:
+        return [_ui.waiting(lang), *same[:2], *(about or same[2:])]
+
+    def event(shown: _Shown | None, last: _Shown | None, lang: str) -> list[Any]:
+        pending = shown.pending if shown else []
+        line = _ui.waiting(lang, pending) if pending or shown is None else ""
+        if shown is None or shown is last or not shown.run.timing:
+            return [line, *same]
+        return [line, _answer(shown, lang, pending), shown, *same[2:]]
+
+    def failed(error: Exception, shown: _Shown | None, lang: str) -> list[Any]:
+        # What had arrived stays, columns that were waited for go.
+        stopped = isinstance(error, VisitorError) and error.key == "stopped"
+        answer = _answer(shown, lang) if shown and shown.run.timing else gr.skip()
+        return ["" if stopped else _ui.error_html(error, lang), answer, *same[1:]]
+
+    return _jobs.Shows(begun, event, failed)
+
+
+def _names(ticked: list[str] | None, others: str | None) -> list[str]:
+    """Return the ids of the models that are ticked, then of those that were typed."""
+    typed = (name.strip() for name in (others or "").split(","))
+    return list(dict.fromkeys([*(ticked or []), *(name for name in typed if name)]))
+
+
+def _prepare(compare: Callable[..., Iterator[Run]], typed: str, ticked: list[str], others: str) -> _jobs.Prepared:
+    texts, gold = table_files.parse_lines(typed or "")
+    models = _names(ticked, others)
+    arguments = {"texts": texts, "models": models, **({"gold": gold} if gold else {})}
+
+    def work(_: threading.Event) -> Iterator[_Shown]:
+        yield _Shown(Run({"rows": [], "models": {}}, ""), arguments)
+        for step in compare(texts, models, gold):
+            yield _Shown(step, arguments)
+
+    return work, [typed, ticked, others], lambda shown: 2 * len(typed or "") + _BYTES_A_CELL * len(texts) * len(models)
 
 
 def _explaining(explain: Callable[..., Run]) -> Callable[..., Iterator[list[Any]]]:
@@ -222,26 +257,6 @@ def _answer(shown: _Shown, lang: str, pending: list[str] | None = None, **option
     models = say(lang, "sentiment.count_models", count=len(shown.run.timing))
     total = replace(shown.run, model=models, timing={"model": sum(shown.run.timing.values())})
     return _ui.panel(body, total, lang, "compare_sentiment", shown.arguments)
-
-
-def _polled(steps: Iterator[Run]) -> Iterator[Run | None]:
-    """Yield each step, and None again and again while one takes long, so that the page can say how far it is."""
-    worker = ThreadPoolExecutor(1)
-    try:
-        while True:
-            step = worker.submit(next, steps, None)
-            while not step.done():
-                try:
-                    step.exception(_ui.POLL_S)
-                except TimeoutError:
-                    yield None
-            run = step.result()
-            if run is None:
-                return
-            yield run
-    finally:
-        # Not waited for: after Stop the model at work finishes alone, and the next one is never asked.
-        worker.shutdown(wait=False)
 
 
 if __name__ == "__main__":

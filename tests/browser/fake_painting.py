@@ -1,10 +1,13 @@
 """The app with a painter that draws without a model, for tests of what the page does.
 
-A prompt with "slow" takes seconds, with "broken" it fails, with "queue" it waits behind two others.
+A prompt with "slow" takes seconds, with "broken" it fails, with "queue" it waits behind two others. In the folder
+FAKE_PAINTING, every run that begins is a line of the file "begun"; one with "gate" waits after five steps for "open".
 """
 
+import os
 import time
 from dataclasses import asdict
+from pathlib import Path
 
 from PIL import Image, ImageDraw
 
@@ -13,6 +16,8 @@ from pipelines import image_generation, loading
 from pipelines.errors import VisitorError
 from pipelines.run import Run
 from tabs import image_generation as tab
+
+FOLDER = Path(os.environ["FAKE_PAINTING"]) if "FAKE_PAINTING" in os.environ else None
 
 
 def drawing(asked, number, share):
@@ -27,6 +32,9 @@ def drawing(asked, number, share):
 
 def paint(asked, stop=None):
     pause = 0.6 if "slow" in asked.prompt else 0.03
+    if FOLDER:
+        with (FOLDER / "begun").open("a", encoding="utf-8") as lines:
+            print(asked.prompt, file=lines)
     yield image_generation.Waiting(0, None)
     for _ in range(60 if "queue" in asked.prompt else 0):
         time.sleep(0.1)
@@ -38,6 +46,8 @@ def paint(asked, stop=None):
     film, total, start = [], asked.steps * asked.count, time.monotonic()
     for step in range(1, total + 1):
         time.sleep(pause)
+        while "gate" in asked.prompt and step > 5 and not (FOLDER / "open").exists() and not stop.is_set():
+            time.sleep(0.05)
         if stop.is_set():
             raise VisitorError("stopped")
         picture = drawing(asked, 0, min(1, step / asked.steps))

@@ -1,9 +1,11 @@
 """The picture tab without a browser: its HTML escapes what anyone wrote, its form takes only what fits, Stop stops."""
 
 import html
+import itertools
 import json
 import re
-import threading
+import time
+from functools import partial
 from types import SimpleNamespace
 
 import pytest
@@ -12,8 +14,9 @@ from PIL import Image
 from pipelines import image_generation, painters, picture_files
 from pipelines.errors import VisitorError
 from pipelines.run import Run
-from tabs import _painting_form, _painting_views
+from tabs import _jobs, _painting_form, _painting_runs, _painting_views
 from tabs import image_generation as tab
+from tests.unit.watching import Watching
 
 HOSTILE = "<img src=x onerror=alert(1)> ${alert(2)} {{value}} \"'"
 RED = Image.new("RGB", (64, 64), "red")
@@ -86,8 +89,8 @@ def test_what_is_no_model_leaves_the_default_habits(model):
 
 @pytest.mark.parametrize("model", ["<b>/x y", "pocket/../../secrets"])
 def test_what_is_no_model_is_said_beside_the_button(model):
-    lines = list(one(Painter())(REQUEST, FORM[0], model, *FORM[2:]))
-    assert "is not a model id" in lines[-1][0] and "<b>" not in lines[-1][0]
+    lines = list(one(Painter())(FORM[0], model, *FORM[2:]))
+    assert "is not a model id" in lines[-2][0] and "<b>" not in lines[-2][0]
 
 
 def test_a_picture_fills_the_form():
@@ -142,26 +145,52 @@ def test_words_for_another_model_are_not_meant():
 class Painter:
     """Paints nothing, and remembers what it was asked for."""
 
-    def __init__(self):
-        self.asked = []
+    def __init__(self, hold=False):
+        self.asked, self.hold = [], hold
 
     def __call__(self, asked, stop):
         self.asked.append(asked)
         yield image_generation.Waiting(0, None)
         yield image_generation.Waiting(1, 2.0)
         yield image_generation.Step(1, 1, RED, 1.0, 0.0)
+        if self.hold:
+            stop.wait(10)
         if stop.is_set():
             raise VisitorError("stopped")
         result = image_generation.details(asked, 1.0)
         yield image_generation.Painted(Run(result, asked.model, timing={"denoise": 3.0}), [RED] * asked.count, [RED])
 
 
-REQUEST = SimpleNamespace(cookies={}, headers={"accept-language": "en"}, session_hash="abc")
 FORM = ("red apple", "", "64x64", 4, 1.0, 5, 2, "")
+NUMBERS = itertools.count()
+REQUEST = SimpleNamespace(cookies={}, headers={"accept-language": "en"})
+
+
+def fresh():
+    return f"a-run-of-the-picture-tab-{next(NUMBERS)}"
 
 
 def one(painter, elsewhere=None, remote=False, token=""):
-    return tab._watched(lambda *values: tab._one(painter, elsewhere, image_generation.wish, *values, remote, token))
+    """run(*form, call=…): what the page is told, step by step, after the Run button was pressed."""
+    prepare = partial(_painting_runs.one, painter, elsewhere, image_generation.wish)
+    run = _jobs.following(prepare, _painting_runs.shows(), 12)
+    return lambda *form, call=None: Watching(run(REQUEST, call or f"run {fresh()}", *form, remote, token))
+
+
+def two(painter, request=REQUEST):
+    prepare = partial(_painting_runs.two, painter, image_generation.wish)
+    run = _jobs.following(prepare, _painting_runs.shows(second=True), 13)
+    return lambda *form, call=None: Watching(run(request, call or f"run {fresh()}", *form))
+
+
+def at_work(run):
+    while "progressbar" not in str(next(run)[1]):
+        pass
+    return run
+
+
+def unchanged(value):
+    return isinstance(value, dict) and "value" not in value
 
 
 def test_a_provider_paints_when_it_is_asked_to_with_the_visitors_token_alone():
@@ -174,29 +203,37 @@ def test_a_provider_paints_when_it_is_asked_to_with_the_visitors_token_alone():
     def here(wish, stop):
         raise AssertionError("painted here")
 
-    lines = list(one(here, elsewhere, True, " hf_secret ")(REQUEST, *FORM))
+    lines = list(one(here, elsewhere, True, " hf_secret ")(*FORM))
     assert asked == ["hf_secret"] and "hf_secret" not in str(lines)
-    list(one(here, elsewhere, True, "")(REQUEST, *FORM))
+    list(one(here, elsewhere, True, "")(*FORM))
     assert asked[1] is None
+    assert not any("hf_secret" in str(job.about) + str(job.latest) for job in _jobs.JOBS._jobs.values())
 
 
-def two(painter):
-    return tab._watched(lambda *values: tab._two(painter, image_generation.wish, *values))
-
-
-def test_a_run_tells_its_way_and_ends_with_pictures():
-    lines = list(one(Painter())(REQUEST, *FORM))
-    assert "Ahead of you: 1" in lines[2][0] and "progressbar" in lines[3][1]
-    error, live, answer, last = lines[-1]
+def test_a_run_ends_with_pictures_and_the_mark_that_it_is_over():
+    key = fresh()
+    *lines, (error, live, answer, last, *form, mark), end = one(Painter())(*FORM, call=f"run {key}")
     assert (error, live) == ("", "") and answer.count("data-made") == 2 and last["seed"] == 5
-    assert not tab._under_way
+    assert "mc-wait" in lines[0][0] and all(map(unchanged, form)) and len(form) == _painting_form.FIELDS
+    assert all(map(unchanged, end[:-1])) and end[-1] == f'<i data-job="{key}" data-is="over"></i>'
+    first, begun, *others = [*(line[-1] for line in lines), mark]
+    assert unchanged(first) and 'data-is="begun"' in begun and all(map(unchanged, others))
+
+
+def test_what_happens_on_the_way_is_shown():
+    wait, step = image_generation.Waiting(1, 2.0), image_generation.Step(1, 1, RED, 1.0, 0.0)
+    shows, (wait, step) = _painting_runs.shows(), [_painting_runs.Moment(each, 512, (1, 1)) for each in (wait, step)]
+    assert "Ahead of you: 1" in shows.event(wait, wait, "en")[0]
+    assert "progressbar" in shows.event(step, wait, "en")[1] and all(map(unchanged, shows.event(step, step, "en")))
+    assert "mc-wait" in shows.event(None, None, "en")[0]
+    assert _painting_runs.weigh(step) == 3 * 64 * 64 and _painting_runs.weigh(wait) == _painting_runs.weigh(None) == 0
 
 
 def test_both_pictures_of_a_comparison_have_the_same_seed():
     painter = Painter()
     last = {"prompt": "red apple", "seed": 77}
     values = (*FORM[:5], None, *FORM[6:], "green apple", last)
-    answer = list(two(painter)(REQUEST, *values))[-1][2]
+    answer = list(two(painter)(*values))[-2][2]
     assert [(each.prompt, each.seed, each.count) for each in painter.asked] == [
         ("red apple", 77, 1),
         ("green apple", 77, 1),
@@ -205,23 +242,61 @@ def test_both_pictures_of_a_comparison_have_the_same_seed():
 
 
 @pytest.mark.parametrize("prompt", ["", "  ", None])
-def test_an_empty_prompt_is_said_beside_the_button(prompt):
-    lines = list(one(Painter())(REQUEST, prompt, *FORM[1:]))
-    assert "what the picture should show" in lines[-1][0]
+def test_an_empty_prompt_is_said_beside_the_button_and_begins_nothing(prompt):
+    key = fresh()
+    lines = list(one(Painter())(prompt, *FORM[1:], call=f"run {key}"))
+    assert "what the picture should show" in lines[-2][0] and _jobs.JOBS.find(key) is None
 
 
-def test_stop_ends_the_runs_of_its_own_session_only():
-    runs = {name: one(Painter())(SimpleNamespace(**vars(REQUEST) | {"session_hash": name}), *FORM) for name in "ab"}
-    for run in runs.values():
-        next(run)
-    tab._stop(SimpleNamespace(session_hash="a"))
-    assert "Stopped" in list(runs["a"])[-1][0]
-    assert "data-made" in list(runs["b"])[-1][2] and not tab._under_way
+def test_stop_ends_the_runs_that_are_named_only():
+    keys = [fresh(), fresh()]
+    runs = [at_work(one(Painter(hold=True))(*FORM, call=f"run {key}")) for key in keys]
+    start = time.monotonic()
+    _jobs.stop(f"{keys[0]} unknown")
+    assert "Stopped" in list(runs[0])[-2][0] and time.monotonic() - start < 1
+    assert unchanged(next(runs[1])[0])
+    _jobs.stop(keys[1])
+    assert "Stopped" in list(runs[1])[-2][0]
 
 
-def test_a_page_that_closes_stops_its_run():
-    run = one(Painter())(REQUEST, *FORM)
-    next(run)
-    (stop,) = tab._under_way
-    run.close()
-    assert stop.is_set() and not tab._under_way and isinstance(stop, threading.Event)
+def test_a_page_that_closes_leaves_its_run_and_one_that_comes_back_finds_it_and_its_form():
+    painter, key = Painter(hold=True), fresh()
+    at_work(one(painter)(*FORM, call=f"run {key}")).close()
+    back = one(painter)("", "", "", 1, 1.0, None, 1, "", call=f"load {key}")
+    error, live, _, _, prompt, _, _, steps, *_ = next(back)
+    assert "mc-wait" in error and prompt == "red apple" and steps["value"] == 4
+    assert "progressbar" in next(back)[1]
+    again = one(painter)(*FORM, call=f"run {key}")  # the page was still there, its connection was not
+    assert all(map(unchanged, next(again)[4:])) and "progressbar" in next(again)[1]
+    _jobs.stop(key)
+    assert "Stopped" in list(back)[-2][0] and "Stopped" in list(again)[-2][0] and len(painter.asked) == 1
+
+
+def test_a_finished_run_is_shown_to_who_was_away_in_the_language_of_the_page():
+    painter, key = Painter(), fresh()
+    list(two(painter)(*FORM, "green apple", {}, call=f"run {key}"))
+    korean = SimpleNamespace(cookies={}, headers={"accept-language": "ko"})
+    first, *_, last, _ = two(painter, korean)(*[None] * 10, call=f"load {key}")
+    assert first[12] == "green apple" and "단계" in last[2] and len(painter.asked) == 2
+
+
+def test_a_page_that_was_loaded_anew_too_early_begins_its_run_once():
+    painter, key = Painter(hold=True), fresh()
+    for _ in range(2):
+        run = one(painter)(*FORM, call=f"again {key}")
+        assert unchanged(next(run)[4]) and next(run)[4] == "red apple"
+        at_work(run).close()
+    assert len(painter.asked) == 1
+    _jobs.stop(key)
+
+
+@pytest.mark.parametrize("call", ["load nobody-ever-heard-of-it", "load ", "load <img src=x onerror=alert(1)>"])
+def test_an_unknown_run_tells_nothing_but_that_it_is_over(call):
+    ((*values, mark),) = one(Painter())(*FORM, call=call)
+    assert all(map(unchanged, values)) and "<img" not in mark
+
+
+@pytest.mark.parametrize("call", ["", None, "run <img src=x onerror=alert(1)>", "<b>"])
+def test_a_call_without_an_id_is_answered_and_cannot_be_found(call):
+    lines = list(one(Painter())(*FORM, call=call or " "))
+    assert "data-made" in lines[-2][2] and lines[-1][-1] == ""

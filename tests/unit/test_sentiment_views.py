@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 import threading
 import time
+from functools import partial
 from types import SimpleNamespace
 
 import pytest
 
 from pipelines.errors import VisitorError
 from pipelines.run import Run
+from tabs import _jobs
 from tabs import _sentiment_views as views
 from tabs import sentiment as tab
+from tests.unit.watching import Watching
 
 HOSTILE = "<img src=x onerror=alert(1)> \"'&"
 KO, EN = "pocket/sentiment-ko", "pocket/sentiment-en"
+NUMBERS = itertools.count()
 
 
 def answer(polarity="positive", label="POS", foreign=False):
@@ -176,23 +181,33 @@ def done(*models):
     return Run(compared, ", ".join(models), timing=dict.fromkeys(models, 4.0))
 
 
+def comparing(compare, *form, call=None):
+    run = _jobs.following(partial(tab._prepare, compare), tab._shows(), 6)
+    return Watching(run(REQUEST, call or f"run a-run-of-the-sentiment-tab-{next(NUMBERS)}", *form))
+
+
+def unchanged(values):
+    return all(value["__type__"] == "update" and "value" not in value for value in values)
+
+
 def test_columns_are_shown_as_they_arrive():
-    run = tab._comparing(steps(done(KO), done(KO, EN)))
-    first, second = run(REQUEST, "x", [KO, EN], "")
-    assert "mc-wait" in first[0] and "mc-sc-waiting" in first[1]
+    *outputs, _ = comparing(steps(done(KO), done(KO, EN), delay=0.2), "x", [KO, EN], "")
+    first, second = [output for output in outputs if isinstance(output[1], str)]
+    assert "mc-wait" in first[0] and "mc-sc-waiting" in first[1] and isinstance(first[2], tab._Shown)
     assert second[0] == "" and "mc-sc-waiting" not in second[1]
+    assert all(unchanged(output[3:-1]) for output in outputs)
 
 
 def test_a_slow_model_says_that_it_is_at_work():
-    outputs = list(tab._comparing(steps(done(KO), delay=1.0))(REQUEST, "x", [KO], ""))
-    assert "mc-wait" in outputs[0][0]
-    assert "mc-sc" in outputs[-1][1]
+    outputs = list(comparing(steps(done(KO), delay=1.0), "x", [KO], ""))
+    assert "mc-wait" in outputs[1][0]
+    assert "mc-sc" in outputs[-2][1]
 
 
 def test_an_error_is_one_line_and_leaves_the_last_answer():
-    (only,) = tab._comparing(steps(VisitorError("no_models")))(REQUEST, "x", [], "")
-    assert "choose at least one model" in only[0]
-    assert only[1]["__type__"] == "update" and "value" not in only[1]
+    *_, last, _ = comparing(steps(VisitorError("no_models")), "x", [], "")
+    assert "choose at least one model" in last[0]
+    assert unchanged(last[1:-1])
 
 
 def test_typed_labels_and_typed_ids_reach_the_pipeline():
@@ -202,23 +217,49 @@ def test_typed_labels_and_typed_ids_reach_the_pipeline():
         asked.append((texts, models, gold))
         yield done(KO)
 
-    list(tab._comparing(compare)(REQUEST, "good\tpos\nbad", [KO], f" x/y, {KO} ,"))
+    list(comparing(compare, "good\tpos\nbad", [KO], f" x/y, {KO} ,"))
     assert asked == [(["good", "bad"], [KO, "x/y"], ["pos", ""])]
 
 
-def test_stopping_does_not_wait_for_the_model_at_work():
-    release = threading.Event()
+def test_stopping_does_not_wait_for_the_model_at_work_and_keeps_what_had_arrived():
+    release, key = threading.Event(), "a-run-of-the-sentiment-tab-to-stop"
 
     def compare(texts, models, gold):
-        release.wait(10)
         yield done(KO)
+        release.wait(10)
+        yield done(KO, EN)
 
-    run = tab._comparing(compare)(REQUEST, "x", [KO], "")
-    next(run)
+    run = comparing(compare, "x", [KO, EN], "", call=f"run {key}")
+    while not isinstance(next(run)[1], str):
+        pass
     start = time.perf_counter()
-    run.close()
+    _jobs.stop(key)
+    last = list(run)[-2]
     assert time.perf_counter() - start < 1
+    assert last[0] == "" and "mc-sc-waiting" not in last[1] and KO in last[1]
     release.set()
+
+
+def test_a_page_that_comes_back_finds_the_run_and_its_form():
+    release, begun, key = threading.Event(), [], "a-run-of-the-sentiment-tab-to-find"
+
+    def compare(texts, models, gold):
+        begun.append(texts)
+        yield done(KO)
+        release.wait(10)
+        yield done(KO, EN)
+
+    form = ("good\tpos", [KO, EN], "")
+    run = comparing(compare, *form, call=f"run {key}")
+    while not isinstance(next(run)[1], str):
+        pass
+    run.close()
+    back = comparing(compare, "", [], "", call=f"load {key}")
+    first, second = next(back), next(back)
+    assert "mc-wait" in first[0] and first[3:6] == list(form)
+    assert "mc-sc-waiting" in second[1] and unchanged(second[3:-1])
+    release.set()
+    assert "mc-sc-waiting" not in list(back)[-2][1] and begun == [["good"]]
 
 
 def test_why_opens_under_the_row_and_a_failing_model_leaves_the_others():

@@ -49,7 +49,7 @@
       }
       const other = row("button", "", shown(name), share);
       other.type = "button";
-      other.disabled = box.dataset.live === "1";
+      other.disabled = box.dataset.live === "1" || box.dataset.fixed === "1"; // what was written elsewhere stays
       other.dataset.instead = `${place} ${number}`;
       other.setAttribute("aria-label", filled(words.go, { token: name, share: percent(share) }));
       return other;

@@ -11,6 +11,8 @@ from pipelines.polarity import polarity
 from pipelines.run import Stopwatch
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from pipelines.loading import Loaded
 
 
@@ -79,10 +81,15 @@ def _zero_shot_by_vectors(
 ) -> Outcome:
     vectors, cut = embeddings.embed(loaded, [text, *filled], watch)
     with watch("postprocess"):
-        cosines = vectors[1:] @ vectors[0]
-        scores = cosines.clip(0.0, 1.0) if multi_label else embeddings.softmax(cosines, embeddings.TEMPERATURE)
-        order = (-scores).argsort(kind="stable")
-        result = {"labels": [labels[i] for i in order], "scores": [float(scores[i]) for i in order]}
+        return by_vectors(vectors, labels, multi_label, cut)
+
+
+def by_vectors(vectors: np.ndarray, labels: list[str], multi_label: bool, cut: bool = False) -> Outcome:
+    """Return {labels, scores}, best first, from the vectors of a text and of its filled templates."""
+    cosines = vectors[1:] @ vectors[0]
+    scores = cosines.clip(0.0, 1.0) if multi_label else embeddings.softmax(cosines, embeddings.TEMPERATURE)
+    order = (-scores).argsort(kind="stable")
+    result = {"labels": [labels[i] for i in order], "scores": [float(scores[i]) for i in order]}
     method = "method.embeddings_zero_shot_multi" if multi_label else "method.embeddings_zero_shot"
     return Outcome(result, method, cut)
 

@@ -7,6 +7,7 @@ from typing import Any
 
 # Import name -> what pip calls it, with a pin where the version decides.
 PACKAGES = {
+    "huggingface_hub": "huggingface_hub>=2",
     "transformers": "transformers>=5",
     "torch": "torch",
     "PIL": "pillow",

@@ -12,6 +12,8 @@ from pipelines.outcome import Outcome
 from pipelines.run import Stopwatch
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from pipelines.loading import Loaded
 
 MOST_SENTENCES = 300
@@ -48,9 +50,14 @@ def keywords(loaded: Loaded, text: str, top_k: int, watch: Stopwatch) -> Outcome
         raise VisitorError("no_keywords")
     vectors, cut = embeddings.embed(loaded, [text, *words], watch)
     with watch("postprocess"):
-        relevance = vectors[1:] @ vectors[0]
-        chosen = embeddings.mmr(relevance, vectors[1:], top_k)
-        result = [{"keyword": words[i], "score": float(relevance[i])} for i in chosen]
+        return closest(words, vectors, top_k, cut)
+
+
+def closest(words: list[str], vectors: np.ndarray, top_k: int, cut: bool = False) -> Outcome:
+    """Return [{keyword, score}], best first, from the vectors of a text and of its words."""
+    relevance = vectors[1:] @ vectors[0]
+    chosen = embeddings.mmr(relevance, vectors[1:], top_k)
+    result = [{"keyword": words[i], "score": float(relevance[i])} for i in chosen]
     return Outcome(sorted(result, key=lambda each: -each["score"]), "method.keybert", cut)
 
 
@@ -67,6 +74,16 @@ def languages(tokenizer: Any, text: str) -> dict[str, str]:
         return {}
     source, target = ("ko", "en") if is_korean(text) else ("en", "ko")
     return {"src_lang": codes[source], "tgt_lang": codes[target]}
+
+
+def languages_by_name(model_id: str, text: str) -> dict[str, str]:
+    """Return src_lang and tgt_lang for a model of many languages that only its name tells of; nothing for others."""
+    families = ("nllb", "mbart", "m2m100")
+    family = next((number for number, name in enumerate(families) if name in model_id.lower()), None)
+    if family is None:
+        return {}
+    source, target = ("ko", "en") if is_korean(text) else ("en", "ko")
+    return {"src_lang": _CODES[source][family], "tgt_lang": _CODES[target][family]}
 
 
 def split(text: str) -> list[str]:
@@ -123,12 +140,17 @@ def _extract(loaded: Loaded, text: str, max_sentences: int | None, max_length: i
     pieces = split(text)
     vectors, shortened = embeddings.embed(loaded, pieces, watch)
     with watch("postprocess"):
-        rank = embeddings.lexrank(vectors)
-        order = embeddings.mmr(rank / rank.max(), vectors, how_many(pieces, max_sentences))
+        order = central(pieces, vectors, max_sentences)
         if max_length is not None:
             order = _within(loaded.pipe.tokenizer, pieces, order, max_length)
         summary = " ".join(pieces[i] for i in sorted(order))
     return Outcome({"summary": summary, "method": "lexrank"}, "method.lexrank", shortened)
+
+
+def central(pieces: list[str], vectors: np.ndarray, max_sentences: int | None) -> list[int]:
+    """Return which sentences are most central and do not repeat each other, best first."""
+    rank = embeddings.lexrank(vectors)
+    return embeddings.mmr(rank / rank.max(), vectors, how_many(pieces, max_sentences))
 
 
 def _within(tokenizer: Any, pieces: list[str], order: list[int], max_length: int) -> list[int]:

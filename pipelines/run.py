@@ -19,8 +19,9 @@ class Run:
         method: i18n key of the method, when it is not the model's own head (a fallback says it is one).
         note: i18n key of a warning, such as a language the model was not trained on.
         timing: Milliseconds of each stage, in order.
-        device: "cpu", "cuda:0", ...
+        device: "cpu", "cuda:0", "remote · together", ...
         cached: The same request was answered before and comes from memory.
+        code: Python that does the same, where it is not what `show_code` writes.
     """
 
     result: Any
@@ -30,6 +31,13 @@ class Run:
     timing: dict[str, float] = field(default_factory=dict)
     device: str = "cpu"
     cached: bool = False
+    code: str | None = None
+
+    @property
+    def provider(self) -> str | None:
+        """Who answered, when that was an inference provider."""
+        where, _, name = self.device.partition(" · ")
+        return name if where == "remote" else None
 
 
 class Stopwatch:

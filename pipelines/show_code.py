@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import inspect
 import json
-import re
 from collections.abc import Callable
 from typing import Any
 
@@ -35,6 +34,8 @@ from pipelines.bpe import learn_bpe
 from pipelines.catalog import MINILM
 from pipelines.errors import VisitorError
 from pipelines.gold import read_gold
+from pipelines.literals import fill as _fill
+from pipelines.literals import literal as _literal
 from pipelines.notebook import notebook
 
 __all__ = ["notebook", "show_code"]
@@ -86,29 +87,6 @@ def _arguments(endpoint: str, function: Callable[..., Any], arguments: Any) -> d
     # A missing argument is None, which the validators refuse in the endpoint's own words.
     given = {name: each.default if each.default is not each.empty else None for name, each in parameters.items()}
     return {**given, **(arguments or {})}
-
-
-def _fill(template: str, /, **values: str) -> str:
-    """Put values into <<name>> in one pass, so that a value that holds <<name>> stays what it is."""
-    return re.sub(r"<<(\w+)>>", lambda match: values[match[1]], template)
-
-
-def _literal(value: Any) -> str:
-    """Return plain data as a Python expression; repr() escapes whatever could end a string."""
-    if isinstance(value, list):
-        inner = [_literal(each) for each in value]
-        if sum(map(len, inner)) > 90:
-            return "[\n" + "".join(f"    {each},\n" for each in inner) + "]"
-        return f"[{', '.join(inner)}]"
-    if isinstance(value, dict):
-        return f"{{{', '.join(f'{_literal(k)}: {_literal(v)}' for k, v in value.items())}}}"
-    if value is None or isinstance(value, (bool, int)):
-        return repr(value)
-    if isinstance(value, float):
-        return repr(value) if value - value == 0 else f'float("{value}")'
-    text = repr(str(value))
-    # Double quotes as in the rest of the code, where the text has none of its own.
-    return f'"{text[1:-1]}"' if text[0] == "'" and '"' not in text and "\\'" not in text else text
 
 
 def _source(model_id: str) -> str:

@@ -144,7 +144,7 @@ def fill_mask(loaded: Loaded, text: str, top_k: int, watch: Stopwatch) -> Outcom
         allowed[[i for i in tokenizer.all_special_ids if i < len(allowed)]] = False
         best = probabilities.masked_fill(~allowed, -1.0).topk(min(top_k, int(allowed.sum())))
         result = [
-            {"token": token, "score": score, "sentence": _fill(before, token, after)}
+            {"token": token, "score": score, "sentence": filled(before, token, after)}
             for score, token in zip(best.values.tolist(), _words(tokenizer, best.indices.tolist()), strict=True)
         ]
     return Outcome(result, cut=cut)
@@ -192,7 +192,7 @@ def _words(tokenizer: Any, ids: list[int]) -> list[str]:
     return [tokenizer.decode([index]).strip() or tokenizer.convert_ids_to_tokens(index) for index in ids]
 
 
-def _fill(before: str, token: str, after: str) -> str:
+def filled(before: str, token: str, after: str) -> str:
     """Put a token where the mask was; a word piece that continues a word ("##s") joins the one before it."""
     if token.startswith("##") and len(token) > 2:
         return before.rstrip() + token[2:] + after

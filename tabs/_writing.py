@@ -7,16 +7,16 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
 import gradio as gr
 
-from pipelines import generation, inputs
+from pipelines import generation, inputs, remote_writing
 from pipelines.errors import VisitorError
 from pipelines.run import Run
-from tabs import _ui
+from tabs import _elsewhere, _ui
 from tabs import _writing_views as views
 from tabs._forms import FORMS, METHODS
 from tabs._i18n import language
@@ -50,6 +50,23 @@ class Job:
     versions: tuple[Version, ...]
     swapped: tuple[int, ...] = ()
     change: tuple[str, str] | None = None
+    # (arguments, model, what stops it) -> Runs and waits, where a provider writes
+    elsewhere: Callable[[dict[str, Any], str | None, threading.Event], Iterator[Any]] | None = field(
+        default=None, repr=False
+    )
+
+
+@dataclass(frozen=True)
+class Writers:
+    """Who may write.
+
+    Attributes:
+        here: The generating pipeline function.
+        elsewhere: remote_texts.answer_remotely.
+    """
+
+    here: Callable[..., Iterator[Run]]
+    elsewhere: Callable[..., Iterator[Any]]
 
 
 @dataclass(eq=False)
@@ -65,19 +82,21 @@ _under_way: set[_Going] = set()
 
 
 def wire(
-    stream: Callable[..., Iterator[Run]],
+    writers: Writers,
     read: Callable[[tuple[Any, ...]], tuple[dict[str, Any], str | None]],
     form: Any,
     outputs: list[gr.components.Component],
+    switch: list[gr.components.Component],
     options: dict[str, Any],
 ) -> None:
     """Connect the form and the answer.
 
     Args:
-        stream: The generating pipeline function.
+        writers: On this machine and elsewhere.
         read: A form's values -> (its values by name, model).
         form: With inputs, fields, run, stop and next_only.
         outputs: Error line, answer, last runs (a State), stages.
+        switch: The inputs of _elsewhere.Switch.
         options: Those of the tab's listeners.
     """
     error, panel, last, stage_view = outputs
@@ -85,9 +104,9 @@ def wire(
     shown = [error, panel, last, stage_view, versions]
     writing = {"trigger_mode": "once", **options, **_ui.TEXT_LANE}
     for button, only_next in ((form.run, False), (form.next_only, True)):
-        first = _running(stream, partial(_from_form, read, only_next))
-        button.click(first, [*form.inputs, last, versions], shown, **writing)
-    panel.click(_running(stream, _what_if), [last, versions], shown, **writing)
+        first = _running(writers.here, partial(_from_form, read, only_next, writers.elsewhere))
+        button.click(first, [*form.inputs, last, versions, *switch], shown, **writing)
+    panel.click(_running(writers.here, _what_if), [last, versions], shown, **writing)
     panel.select(_show, [last, versions], shown[:4], queue=False, **options)
     panel.input(_keep_seed, None, form.fields["seed"], queue=False, **options)
     form.stop.click(_stop, None, None, queue=False, **options)
@@ -108,15 +127,21 @@ def asked(form: dict[str, Any], only_next: bool = False) -> dict[str, Any]:
     return said | ({"max_new_tokens": 1} if only_next else {})
 
 
-def _from_form(read: Callable[..., Any], only_next: bool, event: Any, *values: Any) -> Job:
-    *values, last, versions = values
+def _from_form(read: Callable[..., Any], only_next: bool, answer: Callable[..., Any], event: Any, *values: Any) -> Job:
+    *values, last, versions, where, token, provider = values
     form, model = read(tuple(values))
-    return Job(asked(form, only_next), model, last, versions)
+    arguments, elsewhere = asked(form, only_next), None
+    if where == _elsewhere.ELSEWHERE:
+        arguments = {name: value for name, value in arguments.items() if name not in remote_writing.NOT_SENT}
+        elsewhere = _elsewhere.writer(answer, _elsewhere.At(token, provider))
+    return Job(arguments, model, last, versions, elsewhere=elsewhere)
 
 
 def _what_if(event: Any, last: dict[str, Any], versions: tuple[Version, ...]) -> Job:
     """Go on from an alternative, with the settings and the seed of the version it belongs to."""
     old, place = _version(event, versions), getattr(event, "place", None)
+    if old.run.provider:
+        raise VisitorError("remote_no_what_if")
     tokens = old.run.result["tokens"]
     begun = generation.instead(tokens, place, getattr(event, "token", None))
     swapped = (*(each for each in old.swapped if each < place), place)
@@ -156,7 +181,7 @@ def _running(stream: Callable[..., Iterator[Run]], prepare: Callable[..., Job]) 
             with _stoppable(request.session_hash) as going:
                 yield from _written(stream, job, going, lang)
         except Exception as error:
-            yield [_ui.error_html(error, lang), *[gr.skip()] * 4]
+            yield [_elsewhere.error_html(error, lang), *[gr.skip()] * 4]
 
     return run
 
@@ -164,7 +189,10 @@ def _running(stream: Callable[..., Iterator[Run]], prepare: Callable[..., Job]) 
 def _written(stream: Callable[..., Iterator[Run]], job: Job, going: _Going, lang: str) -> Iterator[list[Any]]:
     yield [_ui.waiting(lang), *[gr.skip()] * 4]
     number = job.versions[0].number + 1 if job.versions else 1
-    reader = _Reader(stream(**job.arguments, model=job.model, stop=going.stop.is_set))
+    if job.elsewhere is None:
+        reader = _Reader(stream(**job.arguments, model=job.model, stop=going.stop.is_set))
+    else:
+        reader = _Reader(job.elsewhere(job.arguments, job.model, going.stop))
 
     def so_far() -> tuple[Version, ...]:
         version = Version(number, job.arguments, reader.run, job.swapped, job.change)
@@ -179,7 +207,8 @@ def _written(stream: Callable[..., Iterator[Run]], job: Job, going: _Going, lang
         elif going.stop.is_set():
             break
         else:
-            yield [_ui.waiting(lang), *[gr.skip()] * 4]
+            told = _elsewhere.waiting(reader.wait, lang) if job.elsewhere else _ui.waiting(lang)
+            yield [told, *[gr.skip()] * 4]
     if going.replaced:
         return
     if reader.run is None or "beams" in reader.run.result:
@@ -197,11 +226,13 @@ class _Reader:
 
     Attributes:
         run: The newest it gave.
+        wait: What a provider asked for meanwhile.
         failed: What went wrong.
     """
 
-    def __init__(self, runs: Iterator[Run]) -> None:
+    def __init__(self, runs: Iterator[Any]) -> None:
         self.run: Run | None = None
+        self.wait: Any = None
         self.failed: Exception | None = None
         self._runs, self._news, self._over = runs, threading.Event(), False
         threading.Thread(target=self._read, name="writing", daemon=True).start()
@@ -214,8 +245,11 @@ class _Reader:
 
     def _read(self) -> None:
         try:
-            for run in self._runs:
-                self.run = run
+            for each in self._runs:
+                if isinstance(each, Run):
+                    self.run = each
+                else:
+                    self.wait = each
                 self._news.set()
         except Exception as error:  # said where the text is shown
             self.failed = error
@@ -249,7 +283,7 @@ def _stop(request: gr.Request) -> None:
 
 def _remembered(last: dict[str, Any], version: Version) -> dict[str, Any]:
     arguments = {name: value for name, value in version.arguments.items() if name != "begun"}
-    return {**last, "generate": ("generate", arguments, version.run.model)}
+    return _ui.remembered(last, "generate", arguments, version.run)
 
 
 def _live(versions: tuple[Version, ...], lang: str) -> str:

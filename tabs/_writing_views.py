@@ -54,6 +54,8 @@ def generate(
         live: It is being written: nothing in it can be pressed yet.
     """
     tokens = result["tokens"]
+    elsewhere = version is not None and version.run.provider is not None
+    told = not elsewhere or any(each["alternatives"] for each in tokens)
     swapped = version.swapped if version else ()
     numbers = _attribute([_numbers(each) for each in (tokens[-1:] if live else tokens)])
     # What was changed last is looked at, so that its other alternatives are at hand; stepping, it is the newest token.
@@ -64,13 +66,17 @@ def generate(
     longest = len(arguments["prompt"]) + 4 * int(arguments.get("max_new_tokens") or 0)
     beams = "".join(f"<li>{esc(beam[len(result['text']) :])}</li>" for beam in result.get("beams", ()))
     searching = f'<p class="mc-soft">{esc(say(lang, "write.beams"))}</p><ol class="mc-beams">{beams}</ol>'
+    hint = "write.hint" if not elsewhere else "write.elsewhere_hint" if told else "write.elsewhere_plain"
+    # A chat model's answer begins on a line of its own; where no chances are told, there is nothing to draw.
+    prompt = esc(arguments["prompt"]) + ("\n\n" if elsewhere and version.run.method == "method.remote_chat" else "")
     return (
         f'<div class="mc-written" data-live="{int(live)}" data-version="{version.number if version else 0}" '
+        f'data-fixed="{int(elsewhere)}"{"" if told else " data-drawn"} '
         f'data-at="{at}" data-words="{_attribute(words)}" data-tokens="{numbers}">'
         f'<p class="mc-text mc-generated" role="group" aria-label="{esc(say(lang, "write.text"))}" '
-        f'style="--mc-long:{min(longest, 900)}"><span class="mc-prompt">{esc(arguments["prompt"])}</span>{spans}</p>'
-        f'<div class="mc-next">{searching if beams else ""}</div>'
-        f'<p class="mc-hint">{esc(say(lang, "write.hint"))}</p>{_facts(arguments, lang)}</div>'
+        f'style="--mc-long:{min(longest, 900)}"><span class="mc-prompt">{prompt}</span>{spans}</p>'
+        + (f'<div class="mc-next">{searching if beams else ""}</div>' if told else "")
+        + f'<p class="mc-hint">{esc(say(lang, hint))}</p>{_facts(arguments, lang)}</div>'
     )
 
 
@@ -134,9 +140,21 @@ def _token(token: str, place: int, swapped: bool, lang: str) -> str:
 
 
 def _numbers(entry: dict[str, Any]) -> list[Any]:
-    """Return [token, id, probability, [[token, id, probability] of each alternative]]."""
-    others = [[each["token"], each.get("id"), round(each["probability"], 5)] for each in entry["alternatives"]]
-    return [entry["token"], entry.get("id"), round(entry.get("probability", 0), 5), others]
+    """Return [token, id, probability, [[token, id, probability] of each alternative]].
+
+    A provider tells no ids; the script needs some to tell the written token from the others.
+    """
+    names = [each["token"] for each in entry["alternatives"]]
+    own = names.index(entry["token"]) if entry["token"] in names else len(names)
+    others = [
+        [each["token"], _id(each, place), round(each["probability"], 5)]
+        for place, each in enumerate(entry["alternatives"])
+    ]
+    return [entry["token"], _id(entry, own), round(entry.get("probability") or 0, 5), others]
+
+
+def _id(entry: dict[str, Any], place: int) -> int:
+    return -1 - place if entry.get("id") is None else entry["id"]
 
 
 def _blanks(name: str) -> dict[str, str]:

@@ -3,7 +3,7 @@
 The visitor sees one row of tasks, a short form with examples, and the answer beside it: label bars, entities and
 answers marked in the text, filled masks as sentences, text written token by token with what else could have stood in
 each place (tabs/_writing.py), a heatmap. On demand the three stages that every pipeline goes through: tokens, the
-model's numbers, what is made of them.
+model's numbers, what is made of them. A switch lets an inference provider do the work (tabs/_elsewhere.py).
 """
 
 from __future__ import annotations
@@ -14,9 +14,10 @@ from typing import Any
 
 import gradio as gr
 
-from pipelines import inputs, stages, text_tasks
+from pipelines import inputs, remote_texts, stages, text_tasks
 from pipelines.catalog import TASKS
-from tabs import _model_line, _page, _ui, _views, _writing
+from pipelines.run import Run
+from tabs import _elsewhere, _model_line, _page, _ui, _views, _writing
 from tabs._forms import FORMS, Field, elem_id, examples
 from tabs._i18n import label
 
@@ -27,6 +28,7 @@ def build(
     functions: dict[str, Callable[..., Any]] = text_tasks.TASK_FUNCTIONS,
     stream: Callable[..., Iterator[Any]] = text_tasks.generate_stream,
     explain: Callable[..., dict] = stages.stages,
+    elsewhere: Callable[..., Iterator[Any]] = remote_texts.answer_remotely,
 ) -> gr.Blocks:
     """Build the tab.
 
@@ -34,6 +36,7 @@ def build(
         functions: {task: pipeline function returning a Run}.
         stream: The generating task as an iterator of Runs.
         explain: (task, arguments, model) -> the three stages.
+        elsewhere: (task, arguments, token, model, provider[, stop]) -> waits and Runs of an inference provider.
     """
     with gr.Blocks() as page:
         task = gr.Radio(
@@ -48,8 +51,9 @@ def build(
         with gr.Row(elem_classes="mc-columns"):
             with gr.Column(scale=5, elem_classes="mc-left"):
                 forms = {name: _Form(name) for name in TASKS}
-                line = _model_line.ModelLine("text_tasks")
+                line = _model_line.ModelLine("text_tasks", more=_elsewhere.offer)
                 error = _ui.error_line()
+                switch = _elsewhere.Switch("text_tasks")
             with gr.Column(scale=7, elem_classes="mc-right"):
                 panels = {name: _empty(name) for name in TASKS}
                 show_stages = gr.Button(label("text.stages"), size="sm", elem_classes="mc-stages-button")
@@ -65,10 +69,13 @@ def build(
         for name, form in forms.items():
             outputs = [error, panels[name], last, stage_view]
             if name == "generate":
-                _writing.wire(stream, partial(_arguments, name), form, outputs, shown)
+                writers = _writing.Writers(stream, elsewhere)
+                _writing.wire(writers, partial(_arguments, name), form, outputs, switch.inputs, shown)
             else:
-                handler = _ui.watched(partial(_run, name, functions[name]), outputs=3)
-                form.run.click(handler, [*form.inputs, last], outputs, trigger_mode="once", **lane)
+                here = _ui.watched(partial(_run, name, functions[name]), 3, _elsewhere.error_html)
+                handler = _elsewhere.either(here, partial(_run_elsewhere, name, elsewhere))
+                given = [*form.inputs, last, *switch.inputs]
+                form.run.click(handler, given, outputs, trigger_mode="once", **lane)
         line.wire({name: form.model for name, form in forms.items()}, task)
         show_stages.click(_ui.guarded(partial(_stages, explain)), [task, last], [error, stage_view], **lane)
     return page
@@ -174,15 +181,36 @@ def _arguments(task: str, values: tuple[Any, ...]) -> tuple[dict[str, Any], str 
 def _run(task: str, function: Callable[..., Any], lang: str, *values: Any) -> list[Any]:
     *values, last = values
     arguments, model = _arguments(task, values)
-    run = function(**arguments, model=model)
+    return _answer(task, function(**arguments, model=model), arguments, last, lang)
+
+
+def _run_elsewhere(
+    task: str, answer: Callable[..., Iterator[Any]], lang: str, at: _elsewhere.At, *values: Any
+) -> Iterator[list[Any]]:
+    *values, last = values
+    try:
+        arguments, model = _arguments(task, tuple(values))
+        for event in answer(task, arguments, at.token, model, at.provider):
+            if isinstance(event, Run):
+                yield ["", *_answer(task, event, arguments, last, lang)]
+            else:
+                yield [_elsewhere.waiting(event, lang), *[gr.skip()] * 3]
+    except Exception as error:
+        yield [_ui.error_html(error, lang), *[gr.skip()] * 3]
+
+
+def _answer(task: str, run: Run, arguments: dict[str, Any], last: dict[str, Any], lang: str) -> list[Any]:
     body = _views.VIEWS[task](run.result, arguments, lang)
     html = _ui.panel(body, run, lang, task, {**arguments, "model": run.model})
-    return [html, {**last, task: (task, arguments, run.model)}, ""]
+    return [html, _ui.remembered(last, task, arguments, run), ""]
 
 
-def _stages(explain: Callable[..., dict], lang: str, task: str, last: dict[str, tuple[str, dict, str]]) -> str:
+def _stages(explain: Callable[..., dict], lang: str, task: str, last: dict[str, tuple]) -> str:
     if task not in last:
         return _views.hint("text.stages_first", lang)
+    _, _, model, *provider = last[task]
+    if provider:
+        return _elsewhere.no_stages(model, *provider, lang)
     return _views.stages(explain(*last[task]), lang)
 
 

@@ -1,6 +1,6 @@
-"""Hugging Face's router and its providers on 127.0.0.1: who offers a model, and the pictures they paint.
+"""Hugging Face's router and its providers on 127.0.0.1: who offers a model, the pictures they paint, the texts.
 
-Speaks what InferenceClient.text_to_image asks for:
+Speaks what InferenceClient asks for; the requests for text are those of local_texts.py:
 
     GET  /api/models/{id}?expand=inferenceProviderMapping      who offers the model
     POST /router/hf-inference/models/{id}                      answers with a picture
@@ -20,12 +20,15 @@ import io
 import json
 import struct
 import threading
+import time
 import zlib
 from collections import deque
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
+
+from tests.hub import local_texts
 
 
 @dataclass(frozen=True)
@@ -34,10 +37,11 @@ class Answer:
 
     Attributes:
         status: Of anything but 200 the body is the error's text.
-        body: None: a picture of the size that was asked for, as the provider gives it.
+        body: None: what a good provider answers, such as a picture of the size that was asked for.
         headers: More headers.
         cut: Bytes of the body that are sent before the connection is closed; None sends all.
         stalled: Nothing is answered until `LocalProvider.released` is set.
+        pace: Seconds between the lines of the body.
     """
 
     status: int = 200
@@ -45,6 +49,7 @@ class Answer:
     headers: dict[str, str] = field(default_factory=dict)
     cut: int | None = None
     stalled: bool = False
+    pace: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -61,12 +66,14 @@ class LocalProvider:
     Attributes:
         offers: {model id: what its inferenceProviderMapping says}; other models do not exist.
         lookup: What the Hub answers instead.
-        answers: Of the next POSTs; a picture each when there is none.
+        masks: {model id: how it writes a mask}.
+        answers: Of the next POSTs; a good one each when there is none.
         requests: What arrived.
     """
 
     def __init__(self) -> None:
         self.offers: dict[str, dict[str, Any]] = {}
+        self.masks: dict[str, str] = {}
         self.lookup: Answer | None = None
         self.answers: deque[Answer] = deque()
         self.requests: list[Request] = []
@@ -134,9 +141,16 @@ class _Handler(BaseHTTPRequestHandler):
         if model_id not in provider.offers:
             # As the real Hub answers strangers about a missing or a private repository.
             return self._send(Answer(401, b'{"error":"Invalid username or password."}'))
-        found = {"id": model_id, "_id": "0"}
-        if "inferenceProviderMapping" in parse_qs(url.query).get("expand", []):
+        found, expand = {"id": model_id, "_id": "0"}, parse_qs(url.query).get("expand", [])
+        if "inferenceProviderMapping" in expand:
             found["inferenceProviderMapping"] = provider.offers[model_id]
+        if "mask_token" in expand and model_id in provider.masks:
+            found["mask_token"] = provider.masks[model_id]
+        if not expand:
+            task = next(iter(provider.offers[model_id].values()), {"task": None})["task"]
+            tag = local_texts.TAGS.get(task, task)
+            embeds = ["feature-extraction"] if tag == "sentence-similarity" else []
+            found |= {"pipeline_tag": tag, "tags": [tag, *embeds]}
         self._send(Answer(body=json.dumps(found).encode()))
 
     def do_POST(self) -> None:
@@ -147,8 +161,18 @@ class _Handler(BaseHTTPRequestHandler):
         if answer.stalled:
             provider.released.wait(60)
         if answer.body is None and answer.status == 200:
-            answer = Answer(headers=answer.headers, body=self._painted(body))
+            task = self._task(body)
+            good = self._painted(body) if task == "text-to-image" else local_texts.answer(self.path, body, task)
+            answer = Answer(headers=answer.headers, body=good, pace=answer.pace)
         self._send(answer)
+
+    def _task(self, body: dict[str, Any]) -> str | None:
+        """Return the task that the model is offered for; other providers are asked with ids of their own."""
+        for model_id, offers in self.server.provider.offers.items():
+            for name, offered in offers.items():
+                if f"/{name}/" in self.path and (model_id in self.path or name != "hf-inference"):
+                    return offered["task"]
+        return None
 
     def _painted(self, body: dict[str, Any]) -> bytes:
         wished = body.get("parameters", body)
@@ -170,6 +194,8 @@ class _Handler(BaseHTTPRequestHandler):
         for name, value in {"Content-Length": str(len(body)), **answer.headers}.items():
             self.send_header(name, value)
         self.end_headers()
-        self.wfile.write(body[: answer.cut])
+        for line in body[: answer.cut].splitlines(keepends=True) if answer.pace else [body[: answer.cut]]:
+            self.wfile.write(line)
+            time.sleep(answer.pace)
         if answer.cut is not None:
             self.close_connection = True

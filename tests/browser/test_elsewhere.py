@@ -1,0 +1,163 @@
+"""The switch "this machine / Inference Providers" of the text tab, in a real browser, with a router on this machine."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.browser.conftest import fits
+from tests.conftest import served
+from tests.hub.local_provider import Answer, LocalProvider, offer
+
+TOKEN = "hf_browserVisitor"
+READER, WRITER = "owner/reader", "owner/writer"
+SOON = {"timeout": 20_000}
+
+
+@pytest.fixture(scope="module")
+def provider():
+    with LocalProvider() as server:
+        server.offers[READER] = offer("hf-inference", task="text-classification")
+        server.offers[WRITER] = offer("together", task="conversational")
+        yield server
+
+
+@pytest.fixture(scope="module")
+def address(provider, tmp_path_factory):
+    there = {"ROUTER": provider.url, "HF_ENDPOINT": provider.url, "HF_HUB_OFFLINE": "0", "HF_TOKEN": "hf_theOwners"}
+    # Nothing fits this machine.
+    small = {"CLASSROOM_PRELOAD": "0", "CLASSROOM_MEMORY_BUDGET_MB": "1"}
+    with served(["-m", "tests.browser.elsewhere_app"], tmp_path_factory, **small, **there) as url:
+        yield url
+
+
+@pytest.fixture(autouse=True)
+def anew(provider):
+    provider.answers.clear()
+    provider.requests.clear()
+
+
+def fill(page, task, model, **fields):
+    page.locator(f"#mc-text_tasks-task input[value={task}]").check(force=True)
+    box = page.locator(f"#mc-text_tasks-{task}-model input")
+    box.fill(model)
+    box.press("Enter")
+    for name, value in fields.items():
+        page.locator(f"#mc-text_tasks-{task}-{name} textarea").fill(value)
+
+
+def go_elsewhere(page, token):
+    page.locator("#mc-text_tasks-where").get_by_text("Inference Providers", exact=True).click()
+    field = page.locator("#mc-text_tasks-token input")
+    field.wait_for()
+    field.fill(token)
+
+
+def run(page):
+    page.locator("button.mc-run >> visible=true").click()
+
+
+def nowhere(page, token):
+    """Tell whether the page keeps a token nowhere but in its field."""
+    stored = page.evaluate("JSON.stringify([{...localStorage}, {...sessionStorage}, location.href, document.cookie])")
+    return token not in stored and token not in page.content()
+
+
+@pytest.mark.parametrize(("language", "width"), [("en", 1280), ("ko", 390)])
+def test_a_provider_answers_with_a_good_token_and_a_bad_one_is_said(visit, provider, language, width):
+    page = visit(language, width, "/?tab=text_tasks")
+    fill(page, "sentiment", READER, texts="a good film\nnot one")
+    expect(page.locator("#mc-text_tasks-token")).to_have_count(0)
+    go_elsewhere(page, TOKEN)
+    run(page)
+    panel = page.locator(".mc-panel >> visible=true").first
+    panel.locator(".mc-timing").wait_for()
+    expect(panel.locator(".mc-timing")).to_contain_text("Inference Providers · hf-inference", **SOON)
+    expect(panel).to_contain_text("positive" if language == "en" else "긍정", **SOON)
+    posts = provider.asked("POST")
+    assert [each.body["inputs"] for each in posts] == ["a good film", "not one"]
+    assert {each.headers["authorization"] for each in posts} == {f"Bearer {TOKEN}"}
+    panel.locator(".mc-code summary").click()
+    code = panel.locator(".mc-code pre").inner_text()
+    assert "InferenceClient" in code and 'os.environ["HF_TOKEN"]' in code and TOKEN not in code
+    assert nowhere(page, TOKEN) and fits(page)
+
+    page.locator(".mc-stages-button").click()
+    expect(page.locator(".mc-stages.block")).to_contain_text("hf-inference", **SOON)
+
+    provider.answers.append(Answer(401, f"Invalid token {TOKEN}".encode()))
+    run(page)
+    error = page.locator(".mc-error >> visible=true")
+    error.wait_for()
+    expect(error).to_contain_text(
+        "does not accept this token" if language == "en" else "토큰을 받아 주지 않아요", **SOON
+    )
+    expect(panel).to_contain_text("a good film", **SOON)  # what stood there still does
+    page.locator("#mc-text_tasks-token input").fill("")
+    run(page)
+    expect(error).to_contain_text("huggingface.co/settings/tokens", **SOON)
+    assert nowhere(page, TOKEN) and fits(page)
+
+
+def test_a_short_wait_is_counted_and_a_long_one_said(visit, provider):
+    page = visit("en", path="/?tab=text_tasks")
+    fill(page, "sentiment", READER, texts="a good film")
+    go_elsewhere(page, TOKEN)
+    provider.answers.append(Answer(429, headers={"Retry-After": "3"}))
+    run(page)
+    expect(page.locator(".mc-wait >> visible=true").first).to_contain_text("going on in", **SOON)
+    page.locator(".mc-panel .mc-timing >> visible=true").wait_for()
+    provider.answers.append(Answer(429, headers={"Retry-After": "600"}))
+    run(page)
+    expect(page.locator(".mc-error >> visible=true")).to_contain_text("600 seconds", **SOON)
+
+
+def test_a_chat_is_written_piece_by_piece_and_stays_as_it_is(visit, provider):
+    page = visit("en", path="/?tab=text_tasks")
+    fill(page, "generate", WRITER, prompt="Tell a story.")
+    go_elsewhere(page, TOKEN)
+    provider.answers.append(Answer(pace=0.15))
+    run(page)
+    text = page.locator(".mc-generated")
+    expect(text).to_contain_text("Once", **SOON)
+    expect(text).to_contain_text("upon a time.", **SOON)
+    panel = page.locator(".mc-panel >> visible=true").first
+    expect(panel.locator(".mc-timing")).to_contain_text("together", **SOON)
+    page.locator(".mc-token").nth(1).click()
+    other = page.locator(".mc-next button.mc-alt")
+    expect(other.first).to_contain_text("other", **SOON)
+    assert other.first.is_disabled()
+    # A provider that tells no chances.
+    provider.answers.append(Answer(400, b'{"error":"logprobs"}'))
+    run(page)
+    expect(panel).to_contain_text("does not tell how likely", **SOON)
+    assert page.locator(".mc-next").count() == 0
+    run(page)
+    expect(page.locator(".mc-versions li")).to_have_count(3, **SOON)
+
+
+def test_markup_from_a_provider_is_shown_not_run(visit, provider):
+    page = visit("en", path="/?tab=text_tasks")
+    fill(page, "sentiment", READER, texts="a good film")
+    go_elsewhere(page, TOKEN)
+    evil = [[{"label": "<img src=x onerror=alert(1)>", "score": 0.9}, {"label": "${alert(2)}", "score": 0.1}]]
+    provider.answers.append(Answer(body=json.dumps(evil).encode()))
+    run(page)
+    page.locator(".mc-panel .mc-timing >> visible=true").wait_for()
+    assert "<img src=x" in page.locator(".mc-panel >> visible=true").first.inner_text()
+    assert page.locator(".mc-panel img").count() == 0
+
+
+@pytest.mark.parametrize(("language", "width"), [("en", 1280), ("ko", 390)])
+def test_what_does_not_fit_here_is_offered_there(visit, language, width):
+    page = visit(language, width, "/?tab=text_tasks")
+    fill(page, "sentiment", "pocket/sentiment-ko", texts="좋은 영화")
+    line = page.locator(".mc-model-line")
+    offered = line.locator(".mc-offer button")
+    expect(offered).to_be_visible(**SOON)
+    assert fits(page)
+    offered.click()
+    page.locator("#mc-text_tasks-token input").wait_for()
+    expect(line).to_be_hidden()

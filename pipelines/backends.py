@@ -102,6 +102,7 @@ def suits(backend: str, task: str, config: Any, device: str) -> bool:
 
 _jobs: queue.Queue[tuple[weakref.ref[Loaded], str, Room]] = queue.Queue()
 _start = threading.Lock()
+_tracing = threading.Lock()  # torch traces one model at a time
 _last = 0.0
 _worker: threading.Thread | None = None
 
@@ -141,7 +142,8 @@ def change(loaded: Loaded, backend: str, room: Room = lambda _: True) -> bool:
     """Give a model a session, if it is of use, and tell whether it has one now; never raises."""
     started = time.perf_counter()
     try:
-        session = _fitting(loaded, backend)
+        with _tracing:
+            session = _fitting(loaded, backend)
         if not room(session.bytes):
             raise Unfit(f"no room for {session.bytes / 1e6:.0f} MB")
         _replace(loaded, session)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import threading
+import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -23,6 +25,17 @@ class _Entry:
     error: BaseException | None = None
     size: int = 0
     users: int = 0
+    used: float = 0.0
+
+
+@dataclass(frozen=True)
+class Held:
+    """What the cache tells of one value: bytes, how many use it now, when it was last used (time.time), is it ready."""
+
+    size: int
+    users: int
+    used: float
+    ready: bool
 
 
 class ModelCache:
@@ -39,6 +52,7 @@ class ModelCache:
         self._budget = budget if callable(budget) else lambda: budget
         self._entries: OrderedDict[Any, _Entry] = OrderedDict()
         self._lock = threading.Lock()
+        self._away: list[Callable[[Any], bool]] = []
 
     @contextmanager
     def use(self, key: Any, load: Callable[[], tuple[Any, int]], expected: int = 0) -> Iterator[Any]:
@@ -50,7 +64,8 @@ class ModelCache:
             expected: Bytes the value is expected to take; room is made before it is loaded.
 
         Raises:
-            VisitorError: too_big, when `expected` is more than the whole budget. Whatever `load` raises.
+            VisitorError: too_big, when `expected` is more than the whole budget; being_removed (see `without`).
+                Whatever `load` raises.
         """
         entry, mine = self._enter(key, expected)
         try:
@@ -64,7 +79,43 @@ class ModelCache:
         finally:
             with self._lock:
                 entry.users -= 1
-                self._evict(0)
+                entry.used = time.time()
+                left = self._evict(0)
+            if left or entry.error is not None:
+                return_memory()
+
+    @contextmanager
+    def without(self, matches: Callable[[Any], bool]) -> Iterator[int | None]:
+        """Let go of the values whose keys match, and keep them out until the block ends.
+
+        Yields:
+            The bytes given back; None, and nothing has changed, while one of them is in use or being loaded.
+        """
+        with self._lock:
+            chosen = {key: entry for key, entry in self._entries.items() if matches(key)}
+            busy = any(entry.users or not entry.ready.is_set() for entry in chosen.values())
+            if not busy:
+                self._away.append(matches)
+                for key in chosen:
+                    del self._entries[key]
+        if busy:
+            yield None
+            return
+        freed = sum(entry.size for entry in chosen.values())
+        chosen.clear()
+        try:
+            yield freed
+        finally:
+            with self._lock:
+                self._away.remove(matches)
+
+    def held(self) -> dict[Any, Held]:
+        """Return what is known of each value, loaded or being loaded."""
+        with self._lock:
+            return {
+                key: Held(entry.size, entry.users, entry.used, entry.ready.is_set())
+                for key, entry in self._entries.items()
+            }
 
     def loaded(self) -> dict[Any, int]:
         """Return {key: bytes} of what is loaded, least recently used first."""
@@ -96,6 +147,8 @@ class ModelCache:
             entry = self._entries.get(key)
             mine = entry is None
             if mine:
+                if any(matches(key) for matches in self._away):
+                    raise VisitorError("being_removed")
                 budget = self._budget()
                 if expected > budget:
                     raise VisitorError("too_big", needs_mb=expected // 1_000_000, has_mb=budget // 1_000_000)
@@ -103,6 +156,7 @@ class ModelCache:
                 entry = self._entries[key] = _Entry(size=expected)
             self._entries.move_to_end(key)
             entry.users += 1
+            entry.used = time.time()
             return entry, mine
 
     def _load(self, key: Any, entry: _Entry, load: Callable[[], tuple[Any, int]]) -> None:
@@ -116,13 +170,24 @@ class ModelCache:
         finally:
             entry.ready.set()
 
-    def _evict(self, needed: int) -> None:
-        budget = self._budget()
+    def _evict(self, needed: int) -> bool:
+        """Let go of what is used least until `needed` bytes fit; tells whether anything left."""
+        left, budget = False, self._budget()
         total = sum(entry.size for entry in self._entries.values()) + needed
         for key in [key for key, entry in self._entries.items() if entry.users == 0 and entry.ready.is_set()]:
             if total <= budget:
-                return
+                break
             total -= self._entries.pop(key).size
+            left = True
+        return left
+
+
+def return_memory() -> None:
+    """Ask the C library to give freed memory back to the system; it keeps what small tensors and parsers took."""
+    try:
+        ctypes.CDLL(None).malloc_trim(0)
+    except (OSError, AttributeError, TypeError):  # another C library
+        pass
 
 
 def default_budget() -> int:

@@ -13,14 +13,15 @@ import subprocess
 import sys
 import threading
 import time
-from collections import Counter, deque
+from collections import defaultdict, deque
 from collections.abc import Iterator
+from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from pipelines import hub_errors
+from pipelines import hub_errors, hub_requests
 from pipelines.errors import VisitorError
 from settings import ROOT
 
@@ -30,9 +31,10 @@ POLL_S = 0.1
 START_S = 120.0  # for Python to start on a machine that is busy
 GRACE_S = 15.0  # the process tells a silent server itself, and better; this long after that, it is ended
 SPEED_OVER_S = 6.0
+JUST_S = 1.0
 # The deadline is what a download takes at the slowest speed that is waited for, and not less than the first.
 SHORTEST_DEADLINE_S, SLOWEST_BYTES_A_S = 600.0, 20_000
-SECRET = ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "HUGGINGFACEHUB_API_TOKEN")
+SECRET = ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "HUGGINGFACEHUB_API_TOKEN", "CLASSROOM_OWNER_PASSWORD")
 
 
 @dataclass(frozen=True)
@@ -83,7 +85,9 @@ class _Flight:
 
 
 _flights: dict[tuple[str, frozenset[str]], _Flight] = {}
-_checking: Counter[str] = Counter()
+_checking: defaultdict[str, list[Future]] = defaultdict(list)  # what ends each question, by model
+_away: set[str] = set()
+_stopped: dict[str, float] = {}
 _lock = threading.Lock()
 
 
@@ -101,23 +105,48 @@ def under_way() -> dict[str, Progress]:
 
 def checking(model_id: str) -> bool:
     """Tell whether the Hub is just being asked about a model."""
-    return _checking[model_id] > 0
+    return model_id in _checking
 
 
 def stop(model_id: str) -> bool:
-    """End the downloads of a model; whoever waits for one gets the error `stopped`. What came so far is kept.
+    """End the downloads of a model, and the questions to the Hub about it; whoever waits gets the error `stopped`.
+
+    So does whoever asks for it in the next second, for that was asked before. What came so far is kept.
 
     Returns:
         Whether one was under way.
     """
     with _lock:
         flights = [flight for flight in _flights.values() if flight.model_id == model_id]
+        questions = [end for end in _checking.get(model_id, ()) if not end.done()]
+        for end in questions:
+            end.set_result(None)
+        if flights:
+            now = time.monotonic()
+            for name in [name for name, when in _stopped.items() if now - when > JUST_S]:
+                del _stopped[name]
+            _stopped[model_id] = now
     for flight in flights:
         flight.stopped = True
         if flight.process is not None:
             flight.process.kill()
         flight.finished.wait(5)
-    return bool(flights)
+    return bool(flights or questions)
+
+
+@contextmanager
+def without(model_id: str) -> Iterator[bool]:
+    """Begin no download of a model until the block ends; yields False, and forbids nothing, while one is under way."""
+    with _lock:
+        busy = model_id in _away or any(flight.model_id == model_id for flight in _flights.values())
+        if not busy:
+            _away.add(model_id)
+    try:
+        yield not busy
+    finally:
+        if not busy:
+            with _lock:
+                _away.discard(model_id)
 
 
 def fetch(model_id: str, sizes: dict[str, int], token: bool | None, timeout_s: float) -> None:
@@ -132,15 +161,21 @@ def fetch(model_id: str, sizes: dict[str, int], token: bool | None, timeout_s: f
         timeout_s: Longest time without an answer or a byte.
 
     Raises:
-        VisitorError: what went wrong, in plain words; stopped.
+        VisitorError: what went wrong, in plain words; stopped; being_removed.
     """
     if not sizes:
         return
+    if (end := hub_requests.END.get()) is not None and end.done():
+        raise VisitorError("stopped")
     key = (model_id, frozenset(sizes))
     order = {"model": model_id, "files": sizes, **_way(token, timeout_s)}
     with _lock:
         flight = _flights.get(key)
         if flight is None:
+            if model_id in _away:
+                raise VisitorError("being_removed")
+            if time.monotonic() - _stopped.get(model_id, -JUST_S) < JUST_S:
+                raise VisitorError("stopped")
             flight = _flights[key] = _Flight(model_id, sum(sizes.values()), timeout_s)
             # Not the visitor's thread: it may end before the download does.
             threading.Thread(target=_fly, args=(key, flight, order), name=f"download {model_id}", daemon=True).start()
@@ -151,26 +186,29 @@ def fetch(model_id: str, sizes: dict[str, int], token: bool | None, timeout_s: f
 
 @contextmanager
 def plain(model_id: str) -> Iterator[None]:
-    """Turn what huggingface_hub raises into one sentence that names the cause."""
+    """Turn what huggingface_hub raises into one sentence that names the cause; `stop` ends a question within."""
+    end: Future = Future()
     with _lock:
-        _checking[model_id] += 1
+        _checking[model_id].append(end)
+    before = hub_requests.END.set(end)
     try:
         yield
     except VisitorError:
         raise
+    except hub_requests.Ended as error:
+        raise VisitorError("stopped") from error
     except Exception as error:
         raise hub_errors.explain(error, model_id) from error
     finally:
+        hub_requests.END.reset(before)
         with _lock:
-            _checking[model_id] -= 1
+            _checking[model_id].remove(end)
             if not _checking[model_id]:
                 del _checking[model_id]
 
 
 def _way(token: bool | None, timeout_s: float) -> dict[str, Any]:
     from huggingface_hub import constants
-
-    from pipelines import hub_requests
 
     how = hub_requests.access(token, timeout_s)
     cache = str(Path(constants.HF_HUB_CACHE).expanduser().absolute())

@@ -125,7 +125,7 @@ class Delivery:
             raise VisitorError("not_a_model", model=self.model)
         url = hf_hub_url(self.model, name, revision=revision, endpoint=self.how.endpoint)
         how = {"token": self.how.token or False, "timeout": self.how.timeout_s, "endpoint": self.how.endpoint}
-        meta = patient(lambda: get_hf_file_metadata(url, **how), self._waits)
+        meta = patient(lambda: get_hf_file_metadata(url, **how), self._waits, broken=True)
         if not meta.commit_hash or not meta.etag or not re.fullmatch(r"[\w.-]{1,128}", meta.etag):
             raise FileMetadataError("no commit or no ETag")
         told = self.files[name]

@@ -8,8 +8,11 @@ Retry-After says and repeat a failed request for up to 25 s.
 from __future__ import annotations
 
 import json
+import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import FIRST_COMPLETED, Future, wait
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,7 +21,10 @@ from pipelines.hub_errors import NotTheHub, retry_after
 MOST_WAITED_S = 3.0
 FAILING = (408, 500, 502, 503, 504)
 REPEATS = 2
+MOST_TIMEOUTS = 2
 FIRST_PAUSE_S = 0.25
+# What is asked for may be ended by completing this future, however silent the Hub is (see download.plain).
+END: ContextVar[Future | None] = ContextVar("END", default=None)
 
 
 @dataclass(frozen=True)
@@ -41,6 +47,10 @@ class Access:
         return {**build_hf_headers(token=self.token or False), "accept-encoding": "identity"}
 
 
+class Ended(Exception):
+    """Somebody does not want to wait for the answer any more."""
+
+
 class TooLong(Exception):
     """An answer has more bytes than its kind ever has."""
 
@@ -57,13 +67,15 @@ def access(token: bool | None, timeout_s: float) -> Access:
     return Access(constants.ENDPOINT, timeout_s, None if hidden else get_token())
 
 
-def patient(call: Callable[[], Any], tell: Callable[[float], None] = lambda seconds: None) -> Any:
+def patient(call: Callable[[], Any], tell: Callable[[float], None] = lambda seconds: None, broken: bool = False) -> Any:
     """Call, and once more after a moment when the Hub answers 429 with a short Retry-After or has a hiccup.
 
     Args:
         call: Raises huggingface_hub's errors.
         tell: Called with the seconds before each wait.
+        broken: A connection that breaks is a hiccup.
     """
+    import httpx2
     from huggingface_hub.errors import HfHubHTTPError
 
     waited, failed = 0.0, 0
@@ -81,8 +93,13 @@ def patient(call: Callable[[], Any], tell: Callable[[float], None] = lambda seco
                 failed += 1
             else:
                 raise
+        except (httpx2.RemoteProtocolError, httpx2.ReadError):
+            if not broken or failed >= REPEATS:
+                raise
+            pause = FIRST_PAUSE_S * 2**failed
+            failed += 1
         tell(pause)
-        time.sleep(pause)
+        _ended_while([], pause)
         waited += pause
 
 
@@ -95,12 +112,13 @@ def get(path: str, how: Access, most: int) -> bytes:
 
     Raises:
         TooLong: for more bytes.
+        Ended: see END.
         TimeoutError: when it drips for twice the timeout. Otherwise what huggingface_hub and httpx2 raise.
     """
     from huggingface_hub.utils import get_session, hf_raise_for_status
 
     def once() -> bytes:
-        end, body = time.monotonic() + 2 * how.timeout_s, bytearray()
+        end, body = time.monotonic() + MOST_TIMEOUTS * how.timeout_s, bytearray()
         url, headers = how.endpoint + path, how.headers()
         with get_session().stream("GET", url, headers=headers, timeout=how.timeout_s) as response:
             hf_raise_for_status(response)
@@ -112,7 +130,38 @@ def get(path: str, how: Access, most: int) -> bytes:
                     raise TimeoutError
         return bytes(body)
 
-    return patient(once)
+    return patient(lambda: _or_end(once, MOST_TIMEOUTS * how.timeout_s), broken=True)
+
+
+def _or_end(call: Callable[[], Any], seconds: float) -> Any:
+    """Call in a thread that is left alone when END comes first, or when a server sends its headers byte by byte.
+
+    Nothing ends a thread that waits for a server.
+    """
+    answer: Future = Future()
+
+    def work() -> None:
+        try:
+            answer.set_result(call())
+        except BaseException as error:
+            answer.set_exception(error)
+
+    threading.Thread(target=work, name="question", daemon=True).start()
+    _ended_while([answer], seconds)
+    if not answer.done():
+        raise TimeoutError
+    return answer.result()
+
+
+def _ended_while(others: list[Future], seconds: float | None = None) -> None:
+    """Wait for one of the others, or some seconds; raises Ended when END comes first."""
+    end = END.get()
+    if end is None and not others:
+        time.sleep(seconds or 0)
+        return
+    wait([*others, *([end] if end else [])], seconds, FIRST_COMPLETED)
+    if end is not None and end.done() and not any(other.done() for other in others):
+        raise Ended
 
 
 def get_json(path: str, how: Access, most: int) -> dict[str, Any]:
@@ -121,8 +170,9 @@ def get_json(path: str, how: Access, most: int) -> dict[str, Any]:
     Raises:
         NotTheHub: when it is none.
     """
+    body = get(path, how, most)  # some of its own errors are a ValueError too
     try:
-        answer = json.loads(get(path, how, most))
+        answer = json.loads(body)
     except (ValueError, RecursionError) as error:
         raise NotTheHub from error
     if not isinstance(answer, dict):

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from pipelines import backends, catalog, first_import, hub
+from pipelines import backends, catalog, first_import, hub, tokenizer_check
 from pipelines.batching import Gathering
 from pipelines.cache import ModelCache, default_budget
 from pipelines.errors import VisitorError
@@ -94,9 +94,14 @@ def use(model_id: str, task: str) -> Iterator[Loaded]:
         try:
             yield loaded
         except BaseException as error:
-            # A panic in the Rust half of a tokenizer is no Exception, and would end the thread that waits for it.
-            if type(error).__name__ == "PanicException":
-                raise VisitorError("model_failed", model=model_id, reason="PanicException") from error
+            # A panic in the Rust half of a tokenizer is no Exception, and would end the thread that waits for it. What
+            # a stranger's configuration makes of a library is the stranger's fault.
+            panic = type(error).__name__ == "PanicException"
+            strange = known is None and isinstance(error, Exception) and not isinstance(error, VisitorError)
+            if strange:
+                log.warning("%s failed", model_id, exc_info=True)
+            if panic or strange:
+                raise VisitorError("model_failed", model=model_id, reason=type(error).__name__) from error
             raise
 
 
@@ -134,6 +139,7 @@ def needs_hub(task: str) -> VisitorError:
 _tokenizers: dict[str, Any] = {}
 _tokenizer_locks: dict[str, threading.RLock] = {}
 _tokenizers_lock = threading.Lock()
+_warmed = threading.Event()
 
 
 def tokenizer_lock(model_id: str) -> threading.RLock:
@@ -152,6 +158,41 @@ def tokenizer(model_id: str) -> Any:
         if model_id not in _tokenizers:
             _tokenizers[model_id] = _load_tokenizer(model_id, hub.tokenizer_files(model_id))
         return _tokenizers[model_id]
+
+
+def has_tokenizer(model_id: str) -> bool:
+    """Tell whether a model's tokenizer is in memory."""
+    return model_id in _tokenizers
+
+
+def tokenizers() -> list[str]:
+    """Return the ids of the models whose tokenizers are in memory, apart from the models themselves."""
+    return list(_tokenizers)
+
+
+@contextmanager
+def without(model_id: str) -> Iterator[int | None]:
+    """Let go of a model and its tokenizer, and keep them out until the block ends.
+
+    Yields:
+        The bytes given back; None, and nothing has changed, while it is in use or being loaded.
+    """
+    lock = tokenizer_lock(model_id)
+    if not lock.acquire(timeout=1):
+        yield None
+        return
+    try:
+        with CACHE.without(lambda key: key[0] == model_id) as freed:
+            if freed is not None:
+                _tokenizers.pop(model_id, None)
+            yield freed
+    finally:
+        lock.release()
+
+
+def warming() -> bool:
+    """Tell whether the pocket models are still to be loaded in the background."""
+    return SETTINGS.preload and not _warmed.is_set()
 
 
 def start_warm_up() -> threading.Thread | None:
@@ -175,6 +216,7 @@ def _warm_up() -> None:
                 pass
         except VisitorError as error:
             log.warning("%s is not ready: %s", model_id, error)
+    _warmed.set()
 
 
 def _state(model_id: str) -> str:
@@ -205,10 +247,18 @@ def _load_tokenizer(model_id: str, folder: Path) -> Any:
     first_import.transformers()
     from transformers import AutoTokenizer
 
+    foreign = catalog.card(model_id) is None
     try:
-        return AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+        if foreign:
+            tokenizer_check.check_file(folder / "tokenizer.json", model_id)
+        loaded = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+        if foreign:
+            tokenizer_check.check_loaded(loaded, model_id)
+    except VisitorError:
+        raise
     except Exception as error:
         raise VisitorError("no_tokenizer", model=model_id, reason=type(error).__name__) from error
+    return loaded
 
 
 def _load(model_id: str, known: catalog.ModelCard | None, kind: str, auto_class: str) -> tuple[Loaded, int]:

@@ -61,6 +61,8 @@ def compare_each(
 ) -> Iterator[Run]:
     """As `compare`, yielding the comparison so far after each model: a slow model holds up only its own column.
 
+    Whoever stops a download stops those that would come after it too.
+
     Args:
         classify: (texts, model id) -> Run of [{label, polarity, score, scores}], one for each text.
     """
@@ -71,13 +73,16 @@ def compare_each(
         row["gold"] = answer
     facts: dict[str, dict[str, Any]] = {}
     timing: dict[str, float] = {}
-    first_error, device = None, "cpu"
+    first_error, device, stopped = None, "cpu", None
     for name in names:
         start = time.perf_counter()
         try:
+            if stopped and state_of(name) == "remote":
+                raise stopped
             run = classify(texts, name)
         except VisitorError as error:
             first_error = first_error or error
+            stopped = error if error.key == "stopped" else stopped
             facts[name] = {"error": {"key": error.key, "params": error.params}}
         except Exception as error:
             logger.exception("%s failed", name)

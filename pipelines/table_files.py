@@ -14,8 +14,8 @@ from pipelines.errors import VisitorError
 from pipelines.gold import is_gold_word
 from settings import SETTINGS
 
-MAX_BYTES = 2_000_000
-MAX_COLUMNS = 20
+MAX_BYTES = SETTINGS.max_table_mb * 1_000_000
+MAX_COLUMNS = SETTINGS.max_columns
 TEXT_NAMES = (
     *("text", "sentence", "review", "document", "content", "comment", "tweet", "message", "utterance"),
     *("문장", "리뷰", "내용", "텍스트", "댓글", "후기", "본문", "발화", "글"),

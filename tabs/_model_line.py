@@ -1,12 +1,13 @@
 """The line under a model picker: where the chosen model is, what it costs, how far its download is, and a Stop.
 
 The Hub is asked when a model is chosen that is not here; nothing but its configuration is fetched. While a download
-runs, the line follows it once a second; whoever presses Stop ends it for everybody who waits for it.
+runs, the line follows it once a second; whoever presses Stop ends it, or the question to the Hub, for everybody who
+waits for it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import gradio as gr
@@ -16,8 +17,9 @@ from pipelines.errors import VisitorError
 from pipelines.model_check import ModelCheck
 from pipelines.model_stage import Stage
 from tabs._i18n import label, language, say, sentence
-from tabs._ui import esc
+from tabs._progress import line, mb, moving
 
+__all__ = ["ModelLine", "badge", "moving"]
 TICK_S = 1.0
 LANE = {"concurrency_id": "model_check", "concurrency_limit": 8}
 LATER = ("gated", "too_big", "disk_full", "painter_too_big")
@@ -31,6 +33,7 @@ class ModelLine:
         check: (model id, task) -> ModelCheck.
         stage: (model id) -> Stage.
         stop: (model id) -> whether a download was ended.
+        more: (why a model cannot be used, or None; language) -> HTML to add.
     """
 
     def __init__(
@@ -39,8 +42,9 @@ class ModelLine:
         check: Callable[[Any, str], ModelCheck] = model_check.check,
         stage: Callable[[str], Stage] = model_stage.of,
         stop: Callable[[str], bool] = model_stage.stop,
+        more: Callable[[VisitorError | None, str], str] = lambda problem, lang: "",
     ) -> None:
-        self._check, self._stage, self._stop = check, stage, stop
+        self._check, self._stage, self._stop, self._more = check, stage, stop, more
         with gr.Row(elem_classes="mc-model-line"):
             self.line = gr.HTML("", elem_id=f"mc-{name}-model-line")
             self.halt = gr.Button(
@@ -61,9 +65,13 @@ class ModelLine:
         self.clock.tick(self._follow, self.chosen, outputs, queue=False, **quiet)
         self.halt.click(self._halt, self.chosen, outputs, queue=False, **quiet)
 
-    def _chooser(self, task: str) -> Callable[..., list[Any]]:
-        def choose(model: Any, request: gr.Request) -> list[Any]:
-            return self._choose(task, model, request)
+    def _chooser(self, task: str) -> Callable[..., Iterator[list[Any]]]:
+        def choose(model: Any, request: gr.Request) -> Iterator[list[Any]]:
+            name = model.strip() if isinstance(model, str) else ""
+            if name and not _is_here(name):
+                asking = moving(Stage("checking"), language(request))
+                yield [asking, gr.update(visible=True), gr.Timer(active=False), {"model": name, "idle": ""}]
+            yield self._choose(task, model, request)
 
         return choose
 
@@ -72,8 +80,8 @@ class ModelLine:
         if not name:
             return _nothing()
         found = self._check(name, task)
-        idle = badge(found, lang)
-        waits = found.state == "remote" and found.problem is None
+        idle = badge(found, lang) + self._more(found.problem, lang)
+        waits = found.state == "remote" and (found.problem is None or found.problem.key == "stopped")
         return [idle, gr.update(visible=False), gr.Timer(active=waits), {"model": name, "idle": idle}]
 
     def _follow(self, chosen: dict[str, str], request: gr.Request) -> list[Any]:
@@ -85,41 +93,30 @@ class ModelLine:
         if now.stage == "ready":
             idle = _here(lang, "cached")
             return [idle, gr.update(visible=False), gr.Timer(active=False), {**chosen, "idle": idle}]
-        return [moving(now, lang), gr.update(visible=now.stage == "downloading"), gr.skip(), gr.skip()]
+        return [moving(now, lang), gr.update(visible=now.stage in ("checking", "downloading")), gr.skip(), gr.skip()]
 
     def _halt(self, chosen: dict[str, str], request: gr.Request) -> list[Any]:
         stopped = bool(chosen["model"]) and self._stop(chosen["model"])
-        line = _line("stopped", say(language(request), "model.stopped")) if stopped else gr.skip()
-        return [line, gr.update(visible=False), gr.skip(), gr.skip()]
+        said = line("stopped", say(language(request), "model.stopped")) if stopped else gr.skip()
+        return [said, gr.update(visible=False), gr.skip(), gr.skip()]
 
 
 def badge(found: ModelCheck, lang: str) -> str:
     """Return what is known of a model that nobody is waiting for, as HTML."""
+    if found.problem is not None and found.problem.key == "stopped":
+        return line("stopped", say(lang, "model.not_asked"))
     if found.problem is not None:
         kind = found.problem.key if found.problem.key in LATER else "unusable"
         name = {"gated": "gated", "unusable": "unusable"}.get(kind, "too_big")
-        return _line(name, f"{say(lang, f'model.{name}')} · {sentence(found.problem, lang)}")
+        return line(name, f"{say(lang, f'model.{name}')} · {sentence(found.problem, lang)}")
     if found.state != "remote":
         return _here(lang, found.state)
-    facts = [say(lang, "model.remote", mb=_mb(found.download))]
+    facts = [say(lang, "model.remote", mb=mb(found.download))]
     if found.parameters:
-        facts.append(say(lang, "model.parameters", millions=_mb(found.parameters)))
+        facts.append(say(lang, "model.parameters", millions=mb(found.parameters)))
     facts += [found.license] if found.license else []
     facts += [say(lang, "model.gated")] if found.gated else []
-    return _line("remote", " · ".join(facts))
-
-
-def moving(now: Stage, lang: str) -> str:
-    """Return how far a model is on its way, as HTML."""
-    if now.stage != "downloading":
-        return _line(now.stage, say(lang, f"model.{now.stage}"))
-    parts = [say(lang, "model.downloading", done=_mb(now.done), total=_mb(now.total))]
-    if now.speed:
-        parts.append(say(lang, "model.speed", mb=f"{now.speed / 1e6:,.1f}"))
-    if now.seconds_left is not None and now.seconds_left < 360_000:
-        parts.append(say(lang, "model.left", time=_clock(now.seconds_left)))
-    share = 100 * now.done / now.total if now.total else 0
-    return _line("downloading", " · ".join(parts)) + f'<progress max="100" value="{share:.1f}"></progress>'
+    return line("remote", " · ".join(facts))
 
 
 def _nothing() -> list[Any]:
@@ -127,25 +124,11 @@ def _nothing() -> list[Any]:
 
 
 def _here(lang: str, state: str) -> str:
-    return _line(state, say(lang, f"model.{state}"))
+    return line(state, say(lang, f"model.{state}"))
 
 
 def _is_here(model_id: str) -> bool:
     try:
-        return hub.state(model_id) != "remote"
+        return hub.state(hub.check_id(model_id)) != "remote"
     except VisitorError:
         return False
-
-
-def _line(kind: str, text: str) -> str:
-    return f'<p class="mc-model-state mc-model-{esc(kind)}" role="status">{esc(text)}</p>'
-
-
-def _mb(count: int) -> str:
-    return f"{count / 1e6:,.0f}" if count >= 10_000_000 else f"{count / 1e6:,.1f}"
-
-
-def _clock(seconds: float) -> str:
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"

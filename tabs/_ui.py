@@ -11,10 +11,11 @@ from typing import Any
 
 import gradio as gr
 
-from pipelines import catalog, download, hub, show_code
+from pipelines import catalog, download, hub, model_stage, show_code
 from pipelines.errors import VisitorError
 from pipelines.run import Run
 from tabs._i18n import both, label, language, say, sentence
+from tabs._progress import moving
 
 log = logging.getLogger(__name__)
 esc = html.escape
@@ -100,6 +101,24 @@ def on_link(tab: str) -> gr.Button:
     return gr.Button("", visible="hidden", elem_id=f"mc-{tab}-on-link", elem_classes="mc-on-link")
 
 
+def halt_row(tab: str) -> gr.Button:
+    """A button that style.css shows while a line of `waiting` above it tells of a download, or of the Hub being asked.
+
+    One that came and went with the line would be drawn anew under the visitor's finger.
+    """
+    return gr.Button(label("model.stop"), size="sm", elem_id=f"mc-{tab}-halt", elem_classes="mc-halt")
+
+
+def halting(names: Callable[..., list[str]]) -> Callable[..., None]:
+    """Return what the button of `halt_row` does: end the downloads of names(*values)."""
+
+    def halt(*values: Any) -> None:
+        for model in names(*values):
+            model_stage.stop(model)
+
+    return halt
+
+
 def error_line() -> gr.HTML:
     """Where the one sentence about a wrong input stands, right under the button."""
     return gr.HTML("", elem_classes="mc-error-line")
@@ -121,11 +140,17 @@ def panel(body: str, run: Run, lang: str, endpoint: str, arguments: dict[str, An
         arguments: Its arguments for this very run.
     """
     remarks = "".join(f'<p class="mc-note">{esc(say(lang, key))}</p>' for key in (run.method, run.note) if key)
+    python = run.code or show_code.show_code(endpoint, arguments)["python"]
     return (
         f'<div class="mc-panel">{body}{remarks}{timing_line(run, lang)}'
-        f'<div class="mc-more">{code_block(lang, endpoint, arguments)}{json_block(lang, run.result)}'
+        f'<div class="mc-more">{code_block(lang, endpoint, python)}{json_block(lang, run.result)}'
         f'<button type="button" class="mc-link" data-mc="link">🔗 {esc(say(lang, "ui.link"))}</button></div></div>'
     )
+
+
+def remembered(last: dict[str, Any], task: str, arguments: dict[str, Any], run: Run) -> dict[str, Any]:
+    """Return {task: (task, arguments, model)} of the last runs with this one, and with its provider if it had one."""
+    return {**last, task: (task, arguments, run.model, *([run.provider] if run.provider else []))}
 
 
 def timing_line(run: Run, lang: str) -> str:
@@ -139,9 +164,8 @@ def timing_line(run: Run, lang: str) -> str:
     return f'<p class="mc-timing">{" · ".join([*parts, where, esc(run.model)])}</p>'
 
 
-def code_block(lang: str, endpoint: str, arguments: dict[str, Any]) -> str:
+def code_block(lang: str, endpoint: str, python: str) -> str:
     """Return the folded Python of this run, to copy or to take away as a notebook."""
-    python = show_code.show_code(endpoint, arguments)["python"]
     notebook = json.dumps(show_code.notebook(python, endpoint), ensure_ascii=False)
     return (
         f'<details class="mc-code"><summary>&lt;/&gt; {esc(say(lang, "ui.show_code"))}</summary><div class="mc-tools">'
@@ -170,10 +194,12 @@ def error_html(error: Exception, lang: str) -> str:
     return f'<p class="mc-error" role="alert">{esc(sentence(error, lang))}</p>'
 
 
-def guarded(handler: Callable[..., Any], outputs: int = 1) -> Callable[..., Any]:
+def guarded(
+    handler: Callable[..., Any], outputs: int = 1, told: Callable[[Exception, str], str] = error_html
+) -> Callable[..., Any]:
     """Wrap a quick handler(lang, *values) -> output(s) as a gradio function with the error line as first output.
 
-    When it fails, the error line says why and the other outputs stay as they are.
+    When it fails, the error line says why, as `told` has it, and the other outputs stay as they are.
     """
 
     def run(request: gr.Request, *values: Any) -> list[Any]:
@@ -181,31 +207,56 @@ def guarded(handler: Callable[..., Any], outputs: int = 1) -> Callable[..., Any]
         try:
             result = handler(lang, *values)
         except Exception as error:
-            return [error_html(error, lang), *[gr.skip()] * outputs]
+            return [told(error, lang), *[gr.skip()] * outputs]
         return ["", *(result if outputs > 1 else [result])]
 
     return run
 
 
-def watched(handler: Callable[..., Any], outputs: int = 1) -> Callable[..., Iterator[list[Any]]]:
-    """As `guarded`, for a handler that may first load or download a model: meanwhile the error line says how far."""
-    quick = guarded(handler, outputs)
+def watched(
+    handler: Callable[..., Any],
+    outputs: int = 1,
+    told: Callable[[Exception, str], str] = error_html,
+    names: Callable[..., list[str]] | None = None,
+) -> Callable[..., Iterator[list[Any]]]:
+    """As `guarded`, for a handler that may first load or download a model: meanwhile the error line says how far.
+
+    Args:
+        names: (values) -> the models that it may wait for; None tells of all downloads.
+    """
+    quick = guarded(handler, outputs, told)
 
     def run(request: gr.Request, *values: Any) -> Iterator[list[Any]]:
         done: list[list[Any]] = []
         worker = threading.Thread(target=lambda: done.append(quick(request, *values)), daemon=True)
         worker.start()
         worker.join(POLL_S)
+        said = ""
         while worker.is_alive():
-            yield [waiting(language(request)), *[gr.skip()] * outputs]
+            line = waiting(language(request), names and names(*values))
+            if line != said:  # each event costs the browser time
+                said = line
+                yield [line, *[gr.skip()] * outputs]
             worker.join(POLL_S)
         yield done[0]
 
     return run
 
 
-def waiting(lang: str) -> str:
-    """Return the line that stands in place of an error while a model is loaded or downloaded."""
+def waiting(lang: str, models: Sequence[str] | None = None) -> str:
+    """Return the line that stands in place of an error while a model is loaded or downloaded.
+
+    Args:
+        models: Those that are waited for, a line for each that is on its way; None tells of all downloads.
+    """
+    if models is not None:
+        stages = {model: model_stage.of(model) for model in models}
+        on_the_way = {
+            model: now for model, now in stages.items() if now.stage in ("checking", "downloading", "loading")
+        }
+        if on_the_way:
+            return f'<div class="mc-wait">{"".join(moving(now, lang, name) for name, now in on_the_way.items())}</div>'
+        return f'<p class="mc-wait">{esc(say(lang, "ui.working"))}</p>'
     downloads = download.progress()
     if not downloads:
         return f'<p class="mc-wait">{esc(say(lang, "ui.working"))}</p>'
@@ -214,3 +265,9 @@ def waiting(lang: str) -> str:
         for model_id, (here, total) in downloads.items()
     ]
     return "".join(f'<p class="mc-wait">{esc(line)}</p>' for line in lines)
+
+
+def paused(seconds: float | None, lang: str) -> str:
+    """Return the line that stands there while a provider is waited for, or for the time it asked to wait."""
+    said = say(lang, "ui.working") if seconds is None else say(lang, "where.pause", seconds=f"{seconds:.0f}")
+    return f'<p class="mc-wait">{esc(said)}</p>'

@@ -9,13 +9,14 @@ from tests.conftest import served
 from tests.hub import raw_models
 from tests.hub.local_hub import LocalHub
 
-MODEL = "someone/raw"
+MODEL, OTHER, THIRD = "someone/raw", "someone/other", "someone/third"
 
 
 @pytest.fixture(scope="module")
 def hub(tmp_path_factory):
     with LocalHub(tmp_path_factory.mktemp("repositories")) as running:
-        raw_models.classifier(running.root / MODEL)
+        for name in (MODEL, OTHER, THIRD):
+            raw_models.classifier(running.root / name)
         raw_models.classifier(running.root / "someone/masks", architectures=["BertForMaskedLM"])
         yield running
 
@@ -64,3 +65,49 @@ def test_what_cannot_be_used_is_said_when_it_is_chosen(visit, hub):
     expect(line).to_contain_text("BertForMaskedLM")
     choose(page, "pocket/sentiment-en")
     expect(line).to_contain_text("Pocket model", timeout=60_000)
+
+
+@pytest.mark.parametrize(("language", "width"), [("en", 1280), ("ko", 390)])
+def test_the_sentiment_tab_tells_of_each_model_on_its_way_and_stops_it(visit, hub, language, width):
+    hub.mend()
+    hub.fail(OTHER, "drips", "model.safetensors")
+    page = visit(language, width, f"/?tab=sentiment&text=A+good+text&model=pocket/sentiment-en,{OTHER}")
+    halt = page.locator("#mc-sentiment-halt")
+    expect(page.locator("#mc-sentiment-text textarea")).to_have_value("A good text", timeout=60_000)
+    expect(halt).to_be_hidden()
+    page.locator(".mc-run:visible").first.click()
+    line = page.locator(".mc-sc-form .mc-wait")
+    expect(line.locator("progress")).to_be_visible(timeout=120_000)
+    expect(line).to_contain_text(f"{OTHER} · ")
+    expect(line).to_contain_text("MB/s" if language == "en" else "초당", timeout=60_000)
+    halt.click()
+    said = page.locator(".mc-answer").filter(has_text="Stopped" if language == "en" else "멈췄")
+    expect(said.first).to_be_visible(timeout=60_000)
+    expect(halt).to_be_hidden()
+    assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+
+
+@pytest.mark.parametrize(("language", "width"), [("en", 1280), ("ko", 390)])
+def test_the_tokenizer_tab_fetches_with_a_line_and_a_stop(visit, hub, language, width):
+    hub.mend()
+    hub.fail(THIRD, "stalled", "vocab.txt")
+    page = visit(language, width, f"/?tab=tokenizer&text=A+good+text&model={THIRD}")
+    line = page.locator(".mc-left .mc-wait:visible")
+    expect(line).to_contain_text(THIRD, timeout=120_000)
+    halt = page.locator("#mc-tokenizer-halt")
+    halt.click(timeout=60_000)
+    said = page.locator(".tk-answer").filter(has_text="Stopped" if language == "en" else "멈췄")
+    expect(said).to_be_visible(timeout=60_000)
+    expect(halt).to_be_hidden()
+
+
+def test_a_question_to_the_hub_can_be_stopped(visit, hub):
+    hub.mend()
+    hub.fail("someone/silent", "stalled")
+    page = visit("en", path="/?tab=text_tasks")
+    choose(page, "someone/silent")
+    line = page.locator("#mc-text_tasks-model-line")
+    expect(line).to_contain_text("Asking the Hub", timeout=60_000)
+    page.locator("#mc-text_tasks-model-stop").click()
+    expect(line).to_contain_text("Run asks the Hub again", timeout=30_000)
+    hub.mend()

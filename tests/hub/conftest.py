@@ -22,6 +22,11 @@ def alone(config: pytest.Config) -> bool:
     return bool(asked) and all(path == HERE or HERE in path.parents for path in asked)
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--kills", type=int, default=None, help="how often downloads and apps are killed (5 and 1)")
+    parser.addoption("--all-hostile", action="store_true", help="every hostile repository instead of a sample")
+
+
 def pytest_configure(config: pytest.Config) -> None:
     if alone(config):
         assert "huggingface_hub" not in sys.modules, "the environment must be set before huggingface_hub is imported"

@@ -2,18 +2,35 @@
 
 from __future__ import annotations
 
+import os
+import socket
+import struct
 import threading
+import time
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 from typing import Any
 
+# A bare status, as gateways, proxies and courts give them.
+STATUSES = {
+    "bad_request": 400, "payment": 402, "proxy_login": 407, "request_timeout": 408, "gone": 410, "court_order": 451,
+    "broken": 500, "bad_gateway": 502, "unavailable": 503, "gateway_timeout": 504,
+}  # fmt: skip
 # Answered in place of what was asked for.
 REFUSALS = {
-    "missing", "gated", "rate_limited", "unavailable", "broken", "disabled", "forbidden", "bad_token", "web_page",
-    "redirects", "stalled",
+    *STATUSES, "missing", "gated", "rate_limited", "rate_limited_until", "disabled", "forbidden", "bad_token",
+    "web_page", "redirects", "redirects_away", "stalled", "reset", "hangs_up", "garbage", "huge_header",
+    "drips_headers", "empty", "half_json", "deep_json", "endless",
 }  # fmt: skip
 # What happens to the body of a file.
-SPOILT = {"cut_off", "stalled", "drips", "no_ranges", "wrong_range", "corrupt", "too_short", "too_long"}
-FAILURES = {*REFUSALS, *SPOILT, "no_etag", "false_sizes"}
+SPOILT = {
+    "cut_off", "reset_midway", "stalled", "drips", "no_ranges", "wrong_range", "never_a_range", "corrupt", "zeros",
+    "zipped", "no_length", "too_short", "too_long",
+}  # fmt: skip
+# What is told of a file, or of all.
+FACTS = {"no_etag", "weak_etag", "odd_etag", "no_commit", "false_sizes", "no_sizes"}
+FAILURES = {*REFUSALS, *SPOILT, *FACTS}
 
 
 @dataclass(frozen=True)
@@ -47,13 +64,17 @@ class Faults:
             model_id: owner/name, or "*".
             kind: Instead of an answer: "missing" (401 as for an unknown or private repository; of a file: 404
                 EntryNotFound), "gated" (403 GatedRepo; file lists stay readable), "rate_limited" (429 with
-                Retry-After), "unavailable" (503), "broken" (500), "disabled" and "forbidden" (403), "bad_token" (401
-                for a token that is none), "web_page" (the login page of a Wi-Fi), "redirects" (without end), "stalled"
-                (nothing comes any more).
-                With the body of a file: "cut_off", "stalled", "drips" (10 bytes a second), "no_ranges" (always the
-                whole file), "wrong_range" (not the part that was asked for), "corrupt" (a bit is turned over),
+                Retry-After; "rate_limited_until": a date), "disabled" and "forbidden" (403), "bad_token" (401 for a
+                token that is none), a key of STATUSES, "web_page" (the login page of a Wi-Fi), "redirects" (without
+                end), "redirects_away" (to where nothing listens), "stalled" (nothing comes any more), "reset" (the
+                connection), "hangs_up" (without a word), "garbage" (no HTTP), "huge_header", "drips_headers" (two
+                bytes a second), "empty", "half_json", "deep_json", "endless" (spaces for ever).
+                With the body of a file: "cut_off", "reset_midway", "stalled", "drips" (10 bytes a second), "no_ranges"
+                (always the whole file), "wrong_range" (not the part that was asked for), "never_a_range" (416),
+                "corrupt" (a bit is turned over), "zeros", "zipped" (though nobody asked for it), "no_length",
                 "too_short" and "too_long" (its length is not the one that HEAD told).
-                Of the facts: "no_etag"; "false_sizes" (the listing gives each file ten bytes).
+                Of the facts: "no_etag", "weak_etag", "odd_etag" (a path), "no_commit"; "false_sizes" (the listing
+                gives each file ten bytes) and "no_sizes".
             file: Only this file of the repository; None for everything.
             retry_after: Seconds that a 429 asks for.
             after: Bytes of the body that a cut-off or stalled file still sends.
@@ -94,10 +115,11 @@ def refuse(handler: Any, failure: Failure, is_file: bool) -> bool:
         handler._send(403, b"disabled", {"X-Error-Message": "Access to this resource is disabled."})
     elif failure.kind == "rate_limited":
         handler._send(429, b"Too Many Requests", {"Retry-After": str(failure.retry_after)})
-    elif failure.kind == "unavailable":
-        handler._send(503, b"Service Unavailable")
-    elif failure.kind == "broken":
-        handler._send(500, b"Internal Server Error")
+    elif failure.kind == "rate_limited_until":
+        then = datetime.now(UTC) + timedelta(seconds=failure.retry_after)
+        handler._send(429, b"Too Many Requests", {"Retry-After": format_datetime(then, usegmt=True)})
+    elif failure.kind in STATUSES:
+        handler._send(STATUSES[failure.kind], b"<html>not now</html>")
     elif failure.kind == "forbidden":
         handler._send(403, b"Forbidden")
     elif failure.kind == "bad_token":
@@ -111,5 +133,44 @@ def refuse(handler: Any, failure: Failure, is_file: bool) -> bool:
         handler.server.hub.stall()
         handler.close_connection = True
     else:
-        return False
+        return _odd(handler, failure.kind)
     return True
+
+
+def _odd(handler: Any, kind: str) -> bool:
+    """Answer with what is no answer; returns whether it did."""
+    json_type = {"Content-Type": "application/json"}
+    if kind == "redirects_away":
+        handler._send(302, b"", {"Location": "http://127.0.0.1:9/elsewhere"})
+    elif kind == "empty":
+        handler._send(200, b"", json_type)
+    elif kind == "half_json":
+        handler._send(200, b'{"id": "someone/raw", "siblings": [{"rfilen', json_type)
+    elif kind == "deep_json":
+        handler._send(200, b"[" * 200_000 + b"]" * 200_000, json_type)
+    elif kind == "huge_header":
+        handler._send(200, b"{}", {"X-Story": "x" * 300_000})
+    elif kind == "reset":
+        handler._log(0)
+        reset(handler)
+    else:
+        raw = {"hangs_up": [b""], "garbage": [b"220 smtp.example.com ready\r\n\r\n"]}
+        raw["drips_headers"] = ([b"HTTP/1.1 200 OK\r\nX-Slow: "] + [b"zz"] * 120) if kind == "drips_headers" else []
+        raw["endless"] = [b"HTTP/1.1 200 OK\r\n\r\n"] + [b" " * 65_536] * 10_000 if kind == "endless" else []
+        if not raw.get(kind):
+            return False
+        handler._log(0)
+        for piece in raw[kind]:
+            handler.wfile.write(piece)
+            if kind == "drips_headers":
+                handler.server.hub.stall(1.0)
+        handler.close_connection = True
+    return True
+
+
+def reset(handler: Any) -> None:
+    """End a connection as a crash does: the other side reads an error, not an end."""
+    handler.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    time.sleep(0.2)  # what was sent before arrives
+    os.close(handler.connection.detach())
+    handler.close_connection = True

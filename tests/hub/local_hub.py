@@ -13,8 +13,10 @@ Example:
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import json
+import mmap
 import re
 import socket
 import struct
@@ -26,8 +28,9 @@ from math import prod
 from pathlib import Path
 from urllib.parse import parse_qs, unquote, urlsplit
 
-from tests.hub.faults import FAILURES, REFUSALS, SPOILT, Failure, Faults, refuse
+from tests.hub.faults import FAILURES, REFUSALS, SPOILT, Failure, Faults, refuse, reset
 
+LARGE = 50_000_000
 LFS = (".bin", ".safetensors", ".model", ".spm", ".h5", ".onnx", ".msgpack")
 API = re.compile(
     r"^/api/models/(?P<id>[^/]+/[^/]+)(?:/(?P<what>revision|tree|paths-info)/(?P<rev>[^/]+)(?P<rest>/.*)?)?$"
@@ -69,7 +72,7 @@ class LocalHub(Faults):
         super().__init__()
         self.root = Path(root)
         self.requests: list[Request] = []
-        self._hashes: dict[tuple[Path, int, int], str] = {}
+        self._hashes: dict[tuple[Path, int, int, str], str] = {}
         self._server = _Server(("127.0.0.1", 0), _Handler)
         self._server.hub = self
         self.port = self._server.server_port
@@ -96,8 +99,12 @@ class LocalHub(Faults):
 
     def digest(self, path: Path, kind: str) -> str:
         """Return a file's sha256, or its git blob id (sha1)."""
-        data = path.read_bytes()
-        return hashlib.sha256(data).hexdigest() if kind == "sha256" else _blob_id(data)
+        facts = path.stat()
+        key = (path, facts.st_size, facts.st_mtime_ns, kind)
+        if key not in self._hashes:
+            data = _content(path)
+            self._hashes[key] = hashlib.sha256(data).hexdigest() if kind == "sha256" else _blob_id(data)
+        return self._hashes[key]
 
     def commit(self, model_id: str) -> str:
         """Return the 40 hex digits of `main`: they change when the files do."""
@@ -110,10 +117,12 @@ class LocalHub(Faults):
         entries = []
         for path in self.files(model_id) or []:
             size = path.stat().st_size
-            entry = {"type": "file", "oid": self.digest(path, "git"), "size": size}
-            entry["path"] = path.relative_to(self.root / model_id).as_posix()
+            entry = {"type": "file", "oid": "", "size": size, "path": path.relative_to(self.root / model_id).as_posix()}
             if path.suffix in LFS:
                 entry["lfs"] = {"oid": self.digest(path, "sha256"), "size": size, "pointerSize": 134}
+                entry["oid"] = _blob_id(entry["lfs"]["oid"].encode())  # git has the pointer only
+            else:
+                entry["oid"] = self.digest(path, "git")
             entries.append(entry)
         return entries
 
@@ -206,6 +215,8 @@ class _Handler(BaseHTTPRequestHandler):
             info["gated"] = "manual"
         if failure and failure.kind == "false_sizes":
             info["siblings"] = [sibling | {"size": 10} for sibling in info["siblings"]]
+        if failure and failure.kind == "no_sizes":
+            info["siblings"] = [{"rfilename": sibling["rfilename"]} for sibling in info["siblings"]]
         self._send_json(info)
 
     def _file(self, model_id: str, revision: str, name: str) -> None:
@@ -225,20 +236,30 @@ class _Handler(BaseHTTPRequestHandler):
         path = hub.root / model_id / name
         if ".." in name.split("/") or not path.is_file():
             return self._send(404, b"Entry not found", headers | {"X-Error-Code": "EntryNotFound"})
-        data = path.read_bytes()
+        data = _content(path)
         lfs = path.suffix in LFS
         etag = f'"{hub.digest(path, "sha256" if lfs else "git")}"'
-        headers |= {"ETag": etag} if failure is None or failure.kind != "no_etag" else {}
-        if lfs and "ETag" in headers:
+        told = failure.kind if failure else ""
+        headers |= {"ETag": {"weak_etag": f"W/{etag}", "odd_etag": '"../../../../etc/cron.d/x"'}.get(told, etag)}
+        for absent in {"no_etag": ["ETag"], "no_commit": ["X-Repo-Commit"]}.get(told, []):
+            del headers[absent]
+        if lfs and headers.get("ETag") == etag:
             headers |= {"X-Linked-Etag": etag, "X-Linked-Size": str(len(data))}
         status, start, end = 200, 0, len(data)
         spoilt = failure if self.command == "GET" and failure and failure.strikes() else None
         kind = spoilt.kind if spoilt else ""
         if kind == "corrupt":
-            data = data[:-1] + bytes([data[-1] ^ 1])
+            data = bytes(data[:-1]) + bytes([data[-1] ^ 1])
         elif kind in ("too_short", "too_long"):
-            data = data[: len(data) // 2] if kind == "too_short" else data + bytes(1 << 20)
+            data = data[: len(data) // 2] if kind == "too_short" else bytes(data) + bytes(1 << 20)
             end = len(data)
+        elif kind == "zeros":
+            data = bytes(len(data))
+        elif kind == "zipped":
+            data, headers["Content-Encoding"] = gzip.compress(data, 1), "gzip"
+            end = len(data)
+        if kind == "never_a_range" and "Range" in self.headers:
+            return self._send(416, b"", headers | {"Content-Range": f"bytes */{len(data)}"})
         wanted = re.fullmatch(r"bytes=(\d+)-(\d*)", self.headers.get("Range", ""))
         if wanted and kind not in ("no_ranges", "too_short"):
             start = int(wanted[1])
@@ -272,20 +293,26 @@ class _Handler(BaseHTTPRequestHandler):
     ) -> None:
         self._log(status)
         self.send_response(status)
-        for name, value in {"Content-Length": str(len(body)), **(headers or {})}.items():
+        kind = failure.kind if failure else ""
+        length = {} if kind == "no_length" else {"Content-Length": str(len(body))}
+        self.close_connection |= not length
+        for name, value in {**length, **(headers or {})}.items():
             self.send_header(name, value)
         self.end_headers()
         if self.command == "HEAD":
             return
-        if failure and failure.kind == "drips":
+        if kind == "drips":
             for start in range(0, len(body), 5):
                 self.wfile.write(body[start : start + 5])
                 self.server.hub.stall(0.5)
             return
-        if failure and failure.kind in ("cut_off", "stalled"):
+        if kind == "reset_midway":
+            self.wfile.write(body[: failure.after])
+            return reset(self)
+        if kind in ("cut_off", "stalled"):
             self.wfile.write(body[: failure.after])
             self.wfile.flush()
-            if failure.kind == "stalled":
+            if kind == "stalled":
                 self.server.hub.stall()
             self.close_connection = True
             return
@@ -311,8 +338,18 @@ def wait_for(condition, seconds: float = 5.0) -> bool:
     return bool(condition())
 
 
-def _blob_id(data: bytes) -> str:
-    return hashlib.sha1(b"blob %d\0" % len(data) + data).hexdigest()
+def _content(path: Path) -> bytes | memoryview:
+    """Return a file's bytes; those of a large one are read when they are sent."""
+    if path.stat().st_size < LARGE:
+        return path.read_bytes()
+    with path.open("rb") as file:
+        return memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
+
+
+def _blob_id(data: bytes | memoryview) -> str:
+    digest = hashlib.sha1(b"blob %d\0" % len(data))
+    digest.update(data)
+    return digest.hexdigest()
 
 
 def _json(path: Path) -> dict:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.hub import downloading
 from tests.hub.downloading import PATIENCE_S, arrived, bodies, fault, fetch, nothing_runs
 from tests.hub.local_hub import closed_port
 from tests.hub.raw_models import RAW, WEIGHTS
@@ -57,6 +58,34 @@ def test_the_files_arrive_whole_and_are_found_by_every_library(bare_hub):
         ("web_page", WEIGHTS, {}, {"hub_elsewhere", "listing_differs"}),
         ("no_etag", WEIGHTS, {}, {"hub_elsewhere"}),
         ("false_sizes", None, {}, {"listing_differs"}),
+        ("bad_request", None, {}, {"hub_odd"}),
+        ("payment", None, {}, {"hub_odd"}),
+        ("proxy_login", WEIGHTS, {}, {"hub_odd", "hub_proxy"}),
+        ("request_timeout", None, {}, {"hub_odd", "hub_slow"}),
+        ("gone", WEIGHTS, {}, {"hub_odd", "not_a_model"}),
+        ("court_order", None, {}, {"hub_odd", "hub_forbidden"}),
+        ("court_order", WEIGHTS, {}, {"hub_odd", "hub_forbidden"}),
+        ("bad_gateway", None, {}, {"hub_down"}),
+        ("gateway_timeout", WEIGHTS, {}, {"hub_down"}),
+        ("rate_limited_until", None, {"retry_after": 90}, {"hub_too_many"}),
+        ("redirects_away", WEIGHTS, {}, {"hub_refused", "hub_elsewhere"}),
+        ("reset", None, {}, {"download_incomplete"}),
+        ("reset", WEIGHTS, {}, {"download_incomplete"}),
+        ("hangs_up", None, {}, {"download_incomplete"}),
+        ("garbage", None, {}, {"download_incomplete", "hub_elsewhere"}),
+        ("garbage", WEIGHTS, {}, {"download_incomplete", "hub_elsewhere"}),
+        ("huge_header", None, {}, {"download_incomplete", "hub_elsewhere"}),
+        ("drips_headers", None, {}, {"hub_slow"}),
+        ("empty", None, {}, {"hub_elsewhere"}),
+        ("empty", WEIGHTS, {}, {"hub_elsewhere", "listing_differs"}),
+        ("half_json", None, {}, {"hub_elsewhere"}),
+        ("deep_json", None, {}, {"hub_elsewhere"}),
+        ("endless", None, {}, {"too_many_files"}),
+        ("endless", WEIGHTS, {}, {"hub_elsewhere"}),
+        ("odd_etag", WEIGHTS, {}, {"hub_elsewhere"}),
+        ("no_commit", WEIGHTS, {}, {"hub_elsewhere"}),
+        ("reset_midway", WEIGHTS, {"after": 50}, {"download_incomplete"}),
+        ("zeros", WEIGHTS, {}, {"download_corrupt"}),
         ("redirects", WEIGHTS, {}, {"hub_elsewhere"}),
         ("stalled", None, {}, {"hub_slow"}),
         ("stalled", WEIGHTS, {"after": 0}, {"hub_slow"}),
@@ -81,6 +110,49 @@ def test_a_fault_is_told_soon_and_leaves_nothing_behind(bare_hub, start_s, kind,
     bare_hub.mend()
     fetch()
     assert arrived(bare_hub)
+
+
+@pytest.mark.parametrize(
+    ("kind", "file", "options"),
+    [
+        ("no_sizes", None, {}),
+        ("weak_etag", WEIGHTS, {}),
+        ("zipped", WEIGHTS, {}),
+        ("reset", None, {"times": 1}),
+        ("no_length", WEIGHTS, {}),
+        ("no_ranges", WEIGHTS, {}),
+        ("rate_limited_until", None, {"retry_after": 1, "times": 1}),
+        ("bad_gateway", WEIGHTS, {"times": 1}),
+        ("request_timeout", None, {"times": 1}),
+        ("reset_midway", WEIGHTS, {"after": 1_200_000, "times": 1}),
+        ("reset", "config.json", {"times": 1}),
+        ("zeros", WEIGHTS, {"times": 1}),
+    ],
+)
+def test_what_is_odd_or_passes_is_survived(bare_hub, monkeypatch, kind, file, options):
+    monkeypatch.setattr(downloading, "PATIENCE_S", 60.0)  # for a machine that is busy
+    bare_hub.fail(RAW, kind, file, **options)
+    fetch()
+    assert arrived(bare_hub) and nothing_runs()
+
+
+def test_a_server_that_knows_no_ranges_any_more_gives_the_whole_file(bare_hub):
+    bare_hub.fail(RAW, "cut_off", WEIGHTS, after=1_200_000, times=1)
+    bare_hub.fail(RAW, "never_a_range", WEIGHTS)
+    try:
+        fetch()
+    except Exception as error:
+        assert error.key in ("hub_odd", "download_incomplete", "download_corrupt")
+        bare_hub.mend()
+        fetch()
+    assert arrived(bare_hub)
+
+
+def test_every_kind_of_fault_is_tried():
+    from tests.hub.faults import FAILURES
+
+    here = "".join(path.read_text("utf-8") for path in Path(__file__).parent.glob("test_*.py"))
+    assert len(FAILURES) >= 40 and not [kind for kind in FAILURES if f'"{kind}"' not in here]
 
 
 def test_a_token_that_is_none_any_more(bare_hub):

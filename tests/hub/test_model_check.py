@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
 
-from tests.hub.local_hub import closed_port
+from tests.hub.local_hub import closed_port, wait_for
 from tests.hub.raw_models import RAW, WEIGHTS
 
 pytestmark = pytest.mark.hub
@@ -110,3 +112,42 @@ def test_a_cached_model_that_the_disk_broke_is_one_to_download(bare_hub):
     found = check()
     assert (found.state, found.problem) == ("remote", None) and found.download > 2_000_000
     assert blob.stat().st_size == 1000
+
+
+@pytest.mark.parametrize("file", [None, "config.json"])
+def test_a_question_to_a_silent_hub_can_be_ended(bare_hub, monkeypatch, file):
+    from pipelines import hub, model_check, model_stage
+
+    monkeypatch.setattr(hub, "SETTINGS", replace(hub.SETTINGS, hub_timeout_s=60))
+    bare_hub.fail(RAW, "stalled", file)
+    answers = []
+    threads = [
+        threading.Thread(target=lambda: answers.append(model_check.check(RAW, "sentiment").problem.key)),
+        threading.Thread(target=lambda: answers.append(_key(lambda: hub.locate(RAW, "text-classification")))),
+    ]
+    for thread in threads:
+        thread.start()
+    assert wait_for(lambda: _asked(threads), 60)
+    assert model_stage.of(RAW).stage == "checking"
+    start = time.monotonic()
+    assert model_stage.stop(RAW) and not model_stage.stop(RAW)
+    for thread in threads:
+        thread.join(20)
+    assert answers == ["stopped", "stopped"] and time.monotonic() - start < 10
+    assert model_stage.of(RAW).stage == "none"
+    bare_hub.mend()
+    assert model_check.check(RAW, "sentiment").problem is None
+
+
+def _key(call):
+    from pipelines.errors import VisitorError
+
+    with pytest.raises(VisitorError) as caught:
+        call()
+    return caught.value.key
+
+
+def _asked(threads):
+    from pipelines import download
+
+    return len(download._checking.get(RAW, ())) >= len(threads) and all(thread.is_alive() for thread in threads)

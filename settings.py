@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent
@@ -37,6 +37,23 @@ class Settings:
         max_image_mb: Largest picture file, in MB of 10^6 bytes.
         max_images: Most pictures in one request.
         hub_timeout_s: Longest time without an answer or a byte from the Hub, in seconds.
+        job_grace_s: How long a run goes on that nobody watches, in seconds; until then a page that was gone finds it.
+        max_table_mb: Largest CSV file, in MB.
+        max_columns: Most columns in a CSV file.
+        max_drawn_tokens: Most tokens drawn for one text, all tokenizers together; the rest is counted.
+        max_body_mb: Largest request that uploads nothing, in MB. 0, here and in all that follow: no limit.
+        max_upload_mb: Largest upload, all its files together, in MB.
+        max_files: Most files in one upload.
+        max_uploads_mb: What the upload folder may hold, in MB; every file is deleted after an hour.
+        calls_per_s: Calls a second that one page may make for long; ten seconds' worth at once.
+        address_calls_per_s: The same for one address, which a whole class may share.
+        max_open: Most requests open at once, those that wait for an answer included.
+        address_open: The same for one address.
+        max_waiting: Most requests that wait for a model, and as many that wait for pictures.
+        page_waiting: Most of them that one page may have under way.
+        max_sessions: Pages whose state is remembered; then the one that was silent longest is forgotten.
+        proxies: How many proxies in front add to X-Forwarded-For, which then tells the address; 0: none (on a Space 1).
+        owner_password: Opens the model page's buttons: unload, delete, stop a download. Without one there are none.
     """
 
     memory_budget_mb: int = 0
@@ -52,6 +69,23 @@ class Settings:
     max_image_mb: int = 20
     max_images: int = 16
     hub_timeout_s: int = 4
+    job_grace_s: int = 60
+    max_table_mb: int = 2
+    max_columns: int = 20
+    max_drawn_tokens: int = 2_000
+    max_body_mb: int = 2
+    max_upload_mb: int = 100
+    max_files: int = 40
+    max_uploads_mb: int = 2_000
+    calls_per_s: int = 10
+    address_calls_per_s: int = 100
+    max_open: int = 1_500
+    address_open: int = 1_000
+    max_waiting: int = 200
+    page_waiting: int = 8
+    max_sessions: int = 3_000
+    proxies: int = 0
+    owner_password: str = field(default="", repr=False)
 
 
 def read(environ: Mapping[str, str] | None = None) -> Settings:
@@ -68,7 +102,7 @@ def read(environ: Mapping[str, str] | None = None) -> Settings:
         if raw is None:
             continue
         understand = {bool: _boolean, int: _number, str: _backend}[type(default)]
-        values[name] = understand(variable, raw)
+        values[name] = raw if name == "owner_password" else understand(variable, raw)
     return Settings(**values)
 
 

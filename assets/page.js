@@ -70,6 +70,7 @@
     copy: (pressed) => copy(pressed.closest("details").querySelector("pre").textContent, pressed),
     download: (pressed) => download(pressed.dataset.name, pressed.dataset.text),
     link: (pressed) => copy(linkHere().href, pressed),
+    elsewhere: () => document.querySelector("#mc-text_tasks-where input[value=elsewhere]")?.click(),
     larger: () => localStorage.setItem("mc-projector", root.classList.toggle("mc-projector") ? "1" : "0"),
     language: () => {
       const next = language === "ko" ? "en" : "ko";
@@ -97,6 +98,7 @@
     const opener = document.getElementById(linked);
     if (!opener) return;
     watcher.disconnect();
+    if (window.mcJobs?.awaits(opener.id.split("-")[1])) return; // the form is filled with what its run was asked
     setTimeout(() => opener.click(), 20);
   });
   watcher.observe(document.documentElement, { childList: true, subtree: true });

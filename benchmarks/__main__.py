@@ -88,15 +88,15 @@ def main() -> None:
     from playwright.sync_api import sync_playwright
 
     with serve(BARE) as empty, serve(OURS) as app:
-        client, nothing = Client(app.url, verbose=False), Client(empty.url, verbose=False)
+        client = Client(app.url, verbose=False)
         client.predict("정말 좋아요", api_name="/sentiment")
         first = time.perf_counter() - app.started
         rows.append(("start to first pocket answer, s", f"{first:.2f}", "limit 10", f"{first / 10:.2f}"))
         _load_all(client)
         n = 10 if few else 40
-        answer = median_ms(lambda i: client.predict(f"{SENTENCE} {i}", "pocket/sentiment-en", api_name="/sentiment"), n)
-        again = median_ms(lambda i: client.predict(SENTENCE, "pocket/sentiment-en", api_name="/sentiment"), n)
-        event = median_ms(lambda i: nothing.predict(f"{SENTENCE} {i}", api_name="/empty_event"), n)
+        answer = statistics.median(visitors.alone(app.url, "sentiment", [f"{SENTENCE} {i}" for i in range(-1, n)])[1:])
+        again = statistics.median(visitors.alone(app.url, "sentiment", [SENTENCE] * (n + 1))[1:])
+        event = statistics.median(visitors.alone(empty.url, "empty_event", [SENTENCE] * (n + 1))[1:])
         model = bare_model_ms(n)
         over = answer - model - event
         base = f"model {model:.1f} + empty event {event:.1f}"

@@ -20,24 +20,36 @@ def rows(few: bool, full: bool) -> Iterator[tuple[str, str, str, str]]:
         yield _row(name, 15 if few else 60)
 
 
-def _row(name: str, times: int) -> tuple[str, str, str, str]:
+def ready(name: str) -> tuple[Any, Any]:
+    """Return a model as the app has it once it is warm, and transformers' own pipeline on the same weights.
+
+    Args:
+        name: One of POCKET or TRUE_SIZE.
+    """
     import transformers
 
-    from pipelines import backends, classification, loading
-    from pipelines.run import Stopwatch
+    from pipelines import backends, loading
     from settings import SETTINGS
 
-    if name in POCKET:
+    if name in TRUE_SIZE:
+        loaded = _random(name)
+    else:
         with loading.use(name, "sentiment") as loaded:
             pass
-    else:
-        loaded = _random(name)
     model, tokenizer = loaded.pipe.model, loaded.pipe.tokenizer
     twin = copy.deepcopy(model, {id(weight): weight for weight in (*model.parameters(), *model.buffers())})
     vars(twin).pop("forward", None)  # torch's own again, where a session has taken over already
     plain = transformers.pipeline("text-classification", model=twin, tokenizer=copy.deepcopy(tokenizer), device="cpu")
     if backends.suits(SETTINGS.backend, loaded.pipe.task, model.config, loaded.device):
         backends.change(loaded, SETTINGS.backend)
+    return loaded, plain
+
+
+def _row(name: str, times: int) -> tuple[str, str, str, str]:
+    from pipelines import classification
+    from pipelines.run import Stopwatch
+
+    loaded, plain = ready(name)
     answers = {}
 
     def ours(text: str) -> None:
@@ -50,7 +62,7 @@ def _row(name: str, times: int) -> tuple[str, str, str, str]:
     apart = max(abs(score - answers["theirs"][label]) for label, score in answers["ours"].items())
     if apart > 1e-4 and "int8" not in loaded.device:
         raise RuntimeError(f"{name}: scores differ by {apart:.1e}")
-    size = f"{sum(weight.numel() for weight in model.parameters()) / 1e6:.0f} M"
+    size = f"{sum(weight.numel() for weight in loaded.pipe.model.parameters()) / 1e6:.0f} M"
     runtime = loaded.device.partition(" · ")[2] or "torch"
     figure = f"sentence, {name.removeprefix('pocket/')} {size}, ms"
     return figure, f"{fast:.1f}", f"pipeline() {slow:.1f}, {runtime}", f"{fast / slow:.2f}"

@@ -29,8 +29,8 @@ class Served:
 
 
 @contextmanager
-def serve(arguments: tuple[str, ...], **environment: str) -> Iterator[Served]:
-    """Run `python *arguments` offline with an empty HF_HOME until the block ends."""
+def serve(arguments: tuple[str, ...], log: Path | None = None, **environment: str) -> Iterator[Served]:
+    """Run `python *arguments` offline with an empty HF_HOME until the block ends; what it prints goes to `log`."""
     with socket.socket() as probe, tempfile.TemporaryDirectory() as home:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -42,10 +42,9 @@ def serve(arguments: tuple[str, ...], **environment: str) -> Iterator[Served]:
             "GRADIO_SERVER_PORT": str(port),
             **environment,
         }
+        out = log.open("w") if log else subprocess.DEVNULL
         started = time.perf_counter()
-        process = subprocess.Popen(
-            [sys.executable, *arguments], cwd=ROOT, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-        )
+        process = subprocess.Popen([sys.executable, *arguments], cwd=ROOT, env=env, stdout=out, stderr=out)
         url = f"http://127.0.0.1:{port}"
         try:
             while True:

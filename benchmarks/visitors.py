@@ -80,6 +80,25 @@ async def _visit(url: str, visitors: int, rounds: int, endpoint: str) -> Load:
     return Load(seconds, time.perf_counter() - start, wrong)
 
 
+def alone(url: str, endpoint: str, texts: list[str]) -> list[float]:
+    """Return the milliseconds of each answer when one visitor asks one text after the other, over plain HTTP.
+
+    gradio_client looks for its answer every 50 ms, which would drown what is measured.
+    """
+
+    async def all_of_them() -> list[float]:
+        took = []
+        async with httpx.AsyncClient(base_url=url, timeout=120) as client:
+            for text in texts:
+                start = time.perf_counter()
+                if await ask(client, endpoint, text) is None:
+                    raise RuntimeError(f"/{endpoint} did not answer")
+                took.append((time.perf_counter() - start) * 1000)
+        return took
+
+    return asyncio.run(all_of_them())
+
+
 async def ask(client: httpx.AsyncClient, endpoint: str, text: str) -> list | None:
     """Return the outputs of an endpoint for one text, None when it answered with an error."""
     begun = await client.post(f"/gradio_api/call/{endpoint}", json={"data": [text]})

@@ -18,6 +18,7 @@ from settings import ROOT
 
 LANGUAGES = ("ko", "en")
 COOKIE = "classroom_lang"
+LONGEST_NAME = 200
 _used: set[str] = set()
 
 
@@ -53,9 +54,17 @@ def both(key: str, tag: str = "span") -> str:
     return "".join(f'<{tag} lang="{lang}">{html.escape(table(lang)[key])}</{tag}>' for lang in LANGUAGES)
 
 
+def _short(value: object) -> object:
+    """Return what a sentence names, cut where it would bury it: visitors send anything as the name of a model."""
+    if isinstance(value, (int, float)):
+        return value
+    text = str(value)
+    return text if len(text) <= LONGEST_NAME else f"{text[:LONGEST_NAME]}…"
+
+
 def sentence(error: VisitorError, language: str) -> str:
     """Return what an error says in a language, as plain text."""
-    params = dict(error.params)
+    params = {name: _short(value) for name, value in error.params.items()}
     for name in ("task", "made_for"):
         if params.get(name) in (*TASKS, *IMAGE_TASKS):
             params[name] = say(language, f"task.{params[name]}")

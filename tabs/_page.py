@@ -12,40 +12,20 @@ from gradio.routes import App
 from starlette.middleware import Middleware
 
 from settings import ROOT, SETTINGS
+from tabs._front_page import FrontPage
+from tabs._guard import MB, Guard
 from tabs._i18n import LANGUAGES, page_translations, say
+from tabs._kept_files import KeptFiles
+from tabs._streams import Streams
+from tabs._upload_folder import Room
 from tabs._wrong_calls import InWords
 
 ASSETS = ROOT / "assets"
 LANGUAGE = "language.js"
+MODELS = "models"  # the path of the page of models
 SANS = ("Pretendard", "Noto Sans KR", "Apple SD Gothic Neo", "Malgun Gothic", "system-ui", "sans-serif")
 MONO = ("D2Coding", "Noto Sans Mono CJK KR", "monospace")
-
-
-class EarlyScript:
-    """ASGI middleware that puts language.js first in the page's head; launch(head=) comes after gradio has chosen."""
-
-    def __init__(self, app: Any) -> None:
-        self.app = app
-        self.script = f"<script>{(ASSETS / LANGUAGE).read_text('utf-8')}</script>".encode()
-
-    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        if scope["type"] != "http" or scope["method"] != "GET" or scope["path"] not in ("", "/"):
-            return await self.app(scope, receive, send)
-        start, chunks = {}, []
-
-        async def hold(message: Any) -> None:
-            if message["type"] == "http.response.start":
-                start.update(message)
-                return
-            chunks.append(message.get("body", b""))
-            if message.get("more_body"):
-                return
-            body = b"".join(chunks).replace(b"<head>", b"<head>" + self.script, 1)
-            headers = [(name, value) for name, value in start["headers"] if name.lower() != b"content-length"]
-            await send(start | {"headers": [*headers, (b"content-length", str(len(body)).encode())]})
-            await send({"type": "http.response.body", "body": body})
-
-        await self.app(scope, receive, hold)
+ROOM = Room(SETTINGS.max_uploads_mb * MB)
 
 
 @contextmanager
@@ -66,11 +46,20 @@ def no_servers() -> Iterator[None]:
 def options() -> dict[str, Any]:
     """Return the arguments of launch() that make the look; call it when all components are built."""
     scripts = sorted(path for path in ASSETS.glob("*.js") if path.name != LANGUAGE)
+    head = _longest() + _connection() + "".join(f"<script>{path.read_text('utf-8')}</script>" for path in scripts)
     return {
         "theme": theme(),
         "css_paths": sorted(ASSETS.glob("*.css"), key=lambda path: path.name != "style.css"),
-        "head": _longest() + "".join(f"<script>{path.read_text('utf-8')}</script>" for path in scripts),
-        "app_kwargs": {"middleware": [Middleware(EarlyScript), Middleware(InWords)]},
+        "head": head,
+        "app_kwargs": {
+            "middleware": [
+                Middleware(Guard, room=ROOM),
+                Middleware(KeptFiles),
+                Middleware(FrontPage, paths=("", MODELS), head=head),
+                Middleware(InWords),
+                Middleware(Streams),
+            ]
+        },
         "i18n": page_translations(),
     }
 
@@ -80,6 +69,16 @@ def _longest() -> str:
     blanks = {"length": "{length}", "limit": "{limit}"}
     said = " ".join(f'data-{lang}="{html.escape(say(lang, "error.text_too_long", **blanks))}"' for lang in LANGUAGES)
     return f'<meta name="mc-longest" content="{SETTINGS.max_chars}" {said}>'
+
+
+def _connection() -> str:
+    """What connection.js says when the connection is gone, and of a run that broke off with it."""
+    said = " ".join(
+        f'data-{name}-{lang}="{html.escape(say(lang, f"connection.{name}"))}"'
+        for name in ("lost", "broke_off")
+        for lang in LANGUAGES
+    )
+    return f'<meta name="mc-connection" {said}>'
 
 
 def theme() -> gr.themes.Base:

@@ -8,9 +8,13 @@ which the page does not use; a call of the API without a session is a session of
 from __future__ import annotations
 
 import gradio as gr
+from gradio import route_utils
+from gradio.state_holder import SessionState
+
+from settings import SETTINGS
 
 # Past so many, the session that has been silent longest forgets what was on its page.
-CAPACITY = 3_000
+CAPACITY = SETTINGS.max_sessions or 1_000_000_000
 
 
 class _Unfilled:
@@ -26,6 +30,14 @@ class _Unfilled:
         return self._page.default_config
 
 
+class _Passing(SessionState):
+    """The session of a direct call that names none."""
+
+    def __init__(self, page: gr.Blocks) -> None:
+        super().__init__(_Unfilled(page))
+
+
 def make_cheap(page: gr.Blocks) -> None:
     """Let the sessions of a page that is being served begin without a configuration."""
     page.app.state_holder.blocks = _Unfilled(page)
+    route_utils.SessionState = _Passing

@@ -7,10 +7,11 @@ import html
 from collections.abc import Sequence
 
 from pipelines.jamo import letters
+from settings import SETTINGS
 from tabs._i18n import say
 
 HUES = 8
-MOST_DRAWN = 2_000
+MOST_DRAWN = SETTINGS.max_drawn_tokens
 SPACES = {" ": "␣", "\n": "↵", "\t": "⇥", "\r": "␍", "\u00a0": "⍽", "\u3000": "□"}
 
 

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 import gradio as gr
 
-from pipelines import bpe, catalog, hub, tokenizer, vocabulary
+from pipelines import bpe, catalog, hub, loading, tokenizer, vocabulary
 from pipelines.errors import VisitorError
 from pipelines.run import Run
 from pipelines.simple_tokenizers import SIMPLE
@@ -27,12 +27,10 @@ from tabs import _token_tools as tools
 from tabs._i18n import both, label, language, say, sentence
 
 TITLE = "tab.tokenizer"
-MOST_DRAWN = 2_000
 MOST_LIVE_CHARS = 3_000
 BYTE_CHARS = 120
 PADDINGS = {"longest": True, "max_length": "max_length", "none": False}
 SHOW_IDS = "(on) => { document.documentElement.classList.toggle('mc-tk-ids', on) }"
-_fetched: set[str] = set()
 
 
 @dataclass(frozen=True)
@@ -95,6 +93,7 @@ def build(do: Functions | None = None) -> gr.Blocks:
                     key = "tokenizer.max_length"
                     max_length = gr.Number(None, label=label(key), info=label(f"{key}_info"), precision=0, minimum=1)
                 error = _ui.error_line()
+                halt = _ui.halt_row("tokenizer")
             with gr.Column(scale=7, elem_classes="mc-right"):
                 show_ids = gr.Checkbox(
                     False, label=label("tokenizer.show_ids"), container=False, elem_classes="tk-idline"
@@ -121,10 +120,13 @@ def build(do: Functions | None = None) -> gr.Blocks:
         live, looking = _ui.guarded(partial(_live, do), outputs=2), _ui.guarded(partial(_look, do))
         # A tokenizer that is not here yet is fetched when it is chosen, with a line that says how far; typing never
         # waits for one.
-        fetching = _ui.watched(partial(_live, do, fetch=True), outputs=2)
+        fetching = _ui.watched(
+            partial(_live, do, fetch=True), outputs=2, names=lambda *values: Form(*values).names or []
+        )
         # A textbox's "input" event comes from key presses alone: pasting, deleting and Hangul in composition have none.
         gr.on([text.change, special.change, truncation.change, max_length.change], live, form, shown, **at_once)
         names.change(fetching, form, shown, **waiting)
+        halt.click(_ui.halting(lambda chosen: chosen or []), names, None, queue=False, **quiet)
         looked = tool.input(lambda chosen: [gr.update(visible=name == chosen) for name in groups], tool,
                             list(groups.values()), queue=False, **quiet)  # fmt: skip
         looked.then(looking, form, [error, view], **at_once)
@@ -204,7 +206,7 @@ def _first(request: gr.Request) -> list[Any]:
 
 def _here(name: str) -> bool:
     """Tell whether a tokenizer can answer without the network."""
-    if name in SIMPLE or name in _fetched:
+    if name in SIMPLE or loading.has_tokenizer(name):
         return True
     try:
         return hub.state(name) != "remote"
@@ -270,7 +272,6 @@ def _answer(do: Functions, form: Form, lang: str, fetch: bool) -> str:
                 raise
             failed[name] = sentence(error, lang)
             continue
-        _fetched.add(name)
         entries[name] = run.result[name][0]
         spent += sum(run.timing.values())
     longest = max((len(entry["ids"]) for entry in entries.values()), default=1)
@@ -285,7 +286,7 @@ def _answer(do: Functions, form: Form, lang: str, fetch: bool) -> str:
 
 
 def _card(do: Functions, name: str, entry: dict, form: Form, longest: int, lang: str) -> str:
-    drawn = MOST_DRAWN // max(1, len(form.names))
+    drawn = _tokens.MOST_DRAWN // max(1, len(form.names))
     pieces = do.pieces(name, entry["tokens"][:drawn])
     cost = None if name in SIMPLE else do.usual_cost(name)
     figures = _tokens.figures(entry, len(form.text), longest, cost, lang)

@@ -88,3 +88,8 @@ class _Request:
 )
 def test_the_switch_beats_the_browser(cookies, accept, expected):
     assert _i18n.language(_Request(cookies, accept)) == expected
+
+
+def test_what_a_visitor_sent_does_not_bury_the_sentence():
+    told = _i18n.sentence(VisitorError("unknown_task", task=[{"x" * 5_000: 1}], tasks="a, b"), "en")
+    assert "no task called" in told and len(told) < 400

@@ -158,3 +158,12 @@ def test_a_model_named_twice_runs_once():
 
     list(sentiment.compare_each(["a"], [KO, KO], classify=counting))
     assert asked == [KO]
+
+
+def test_whoever_stops_a_download_stops_those_after_it(monkeypatch):
+    states = {KO: "pocket", "x/a": "remote", "x/b": "remote"}
+    monkeypatch.setattr(sentiment, "state_of", states.get)
+    answers = {"x/a": VisitorError("stopped"), "x/b": AssertionError("was asked"), KO: ["positive"]}
+    facts = compare(["a"], answers)["models"]
+    assert facts["x/a"]["error"]["key"] == facts["x/b"]["error"]["key"] == "stopped"
+    assert "error" not in facts[KO]

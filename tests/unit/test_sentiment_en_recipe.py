@@ -1,0 +1,96 @@
+"""How English sentiment is taught: new texts out of old ones, and a teacher whose lower layers are read only once."""
+
+import random
+
+import numpy as np
+import pytest
+import torch
+
+from recipes import _english_teacher as teaching
+from recipes._english_pieces import Swap, bare, clauses, invented, told, tweets
+
+SENTENCES = ["a dull film , but it looks wonderful", "the cast is charming and the jokes are tiresome"]
+EVERYDAY = ["The soup was cold.", "My neighbour is lovely, and she helps me."]
+
+
+def test_sentences_are_cut_at_marks_and_conjunctions():
+    assert clauses(SENTENCES[0]) == ["a dull film", "but it looks wonderful"]
+    assert clauses(SENTENCES[1]) == ["the cast is charming", "and the jokes are tiresome"]
+    assert bare("but it looks wonderful") == "it looks wonderful"
+    assert bare("but") == "but"
+
+
+def test_opinion_words_change_places_with_words_of_the_same_ending():
+    swap, chance = Swap(["dull", "wonderful"], ["graceful", "tiresome", "handful"]), random.Random(0)
+    changed = {swap("it looks wonderful", chance) for _ in range(30)}
+    assert changed == {"it looks wonderful", "it looks graceful", "it looks handful"}
+    assert swap("it is here", chance) == "it is here"
+
+
+def test_invented_texts_are_new_and_as_many_as_wanted():
+    swap = Swap(["dull", "cold", "lovely", "bad", "slow", "great"], ["charming", "boring", "amazing", "annoying"])
+    texts = invented(SENTENCES, EVERYDAY, swap, (6, 3, 8, 3))
+    assert len(texts) == len(set(texts)) == 20
+    assert not set(texts) & {*SENTENCES, *EVERYDAY}
+    assert texts == invented(SENTENCES, EVERYDAY, swap, (6, 3, 8, 3))
+
+
+def test_found_texts_have_an_opinion_and_no_address(tmp_path):
+    file = tmp_path / "tweets.conll"
+    rows = ["I\tO\nlove\tO\nit\tO", "It\tO\nrains\tO", "love\tO\nhttp://a.b\tO"]
+    file.write_text("\n\t\n".join(rows), encoding="utf-8")
+    assert tweets(file, {"love"}, 1) == ["I love it"]
+    story = "He went away. She was happy to see the sea again. They ate their bread and butter at noon."
+    assert told(story, {"happy"}, 1) == ["She was happy to see the sea again."]
+
+
+@pytest.fixture
+def teacher(tmp_path, monkeypatch):
+    """A teacher of four layers of width 12, the lower two of which are kept."""
+    from tokenizers import Tokenizer, models, pre_tokenizers, processors
+    from transformers import MPNetConfig, MPNetModel, PreTrainedTokenizerFast
+
+    vocabulary = {word: i for i, word in enumerate("<s> <pad> </s> [UNK] good bad the film is".split())}
+    words = Tokenizer(models.WordLevel(vocabulary, unk_token="[UNK]"))
+    words.pre_tokenizer = pre_tokenizers.Whitespace()
+    words.post_processor = processors.TemplateProcessing("<s> $A </s>", special_tokens=[("<s>", 0), ("</s>", 2)])
+    PreTrainedTokenizerFast(tokenizer_object=words, pad_token="<pad>", unk_token="[UNK]").save_pretrained(tmp_path)
+    sizes = {"hidden_size": 12, "num_attention_heads": 2, "intermediate_size": 24, "num_hidden_layers": 4}
+    torch.manual_seed(0)
+    MPNetModel(MPNetConfig(vocab_size=9, max_position_embeddings=40, **sizes)).save_pretrained(tmp_path)
+    monkeypatch.setattr(teaching, "KEPT", 2)
+    monkeypatch.setattr(teaching, "WIDTH", 12)
+    monkeypatch.setattr(teaching, "UPPER", r"encoder\.layer\.(2|3)\..*\b(q|k|v|o|dense)")
+    return teaching.Teacher(tmp_path)
+
+
+TEXTS = ["the film is good", "bad", "the film is bad", "good film"]
+
+
+def test_the_teacher_reads_as_the_whole_model_does(teacher):
+    states, mask = teacher.lower(teacher.rows(TEXTS))
+    inputs = teacher.tokenizer.pad({"input_ids": teacher.rows(TEXTS)}, return_tensors="pt")
+    whole = teacher.body.eval()(**inputs).last_hidden_state
+    torch.testing.assert_close(teacher.layers(states, mask, 2, 4)[mask.bool()], whole[mask.bool()])
+
+
+def test_the_teacher_learns_from_its_memory_and_judges_new_texts(teacher, tmp_path, monkeypatch):
+    bold = teaching.Averaged
+    monkeypatch.setattr(teaching, "Averaged", lambda model, *_, path: bold(model, 0.02, 0.05, 0.6, path))
+    labels = np.array([1, 0, 0, 1] * 10)
+    memory = teaching.Memory(teacher, TEXTS * 10, tmp_path / "memory.npy")
+    teaching.train(teacher, memory, labels, np.arange(40) >= 36, tmp_path, passes=60)
+    assert (teaching.answers(teacher, memory, np.arange(36, 40)).argmax(1) == labels[36:]).all()
+    teaching.ask(teacher, ["good", "the film is bad"], tmp_path / "asked.npy")
+    logits, means = teaching.told(tmp_path / "asked.npy")
+    assert logits.argmax(1).tolist() == [1, 0]
+    assert means.shape == (2, 12)
+
+
+def test_an_interrupted_judgement_goes_on(teacher, tmp_path):
+    teaching.ask(teacher, TEXTS[:2], tmp_path / "asked.npy")
+    first = teaching.told(tmp_path / "asked.npy")[0]
+    teaching.ask(teacher, TEXTS, tmp_path / "asked.npy")
+    both = teaching.told(tmp_path / "asked.npy")[0]
+    assert len(both) == 4
+    assert (both[:2] == first).all()

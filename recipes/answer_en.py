@@ -168,7 +168,7 @@ def train(settings: Settings, questions: list[Question], checkpoint: Path, watch
         batch = collate(plans[step], device)
         with autocast:
             loss = loss_of(model, batch, settings.plausible)
-        trainer.step(loss, tokens[step] / tokens[-1])
+        trainer.step(loss, float(tokens[step] / tokens[-1]))
         running = loss.item() if step == 0 else 0.97 * running + 0.03 * loss.item()
         if (step + 1) % 50 == 0:
             trainer.keep()
@@ -327,6 +327,7 @@ def shift_folder(folder: Path, questions: list[Question], by: float) -> None:
     [name] = [name for name in tensors if name.endswith("qa_outputs.weight")]
     tensors[name] = model.qa_outputs.weight.detach().half().contiguous()
     save_file(tensors, path, metadata={"format": "pt"})
+    path.chmod(0o644)
 
 
 def evaluate(folder: Path, held_out: list[Question]) -> dict:

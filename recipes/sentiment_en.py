@@ -1,14 +1,17 @@
-"""Trains pocket/sentiment-en: all-MiniLM-L6-v2 with a LoRA adapter, on SST-2, everyday sentences and a lexicon.
-
-Two adapters are trained with different settings, and their mean is kept: it is better than either.
+"""Trains pocket/sentiment-en: all-MiniLM-L6-v2 with a LoRA adapter, on SST-2 and on what a larger model says.
 
     python -m recipes.sentiment_en --data DIR              train, measure, write the card
     python -m recipes.sentiment_en --data DIR --evaluate   only measure: reproduces every figure of the card
 
-DIR holds ``sst2_train.tsv`` and ``sst2_dev.tsv``. LoRA: Hu et al. 2021, https://arxiv.org/abs/2106.09685
+DIR holds ``sst2_train.tsv``, ``sst2_dev.tsv``, ``wnut17_train.conll`` and ``stories.txt.gz``. Two adapters learn from
+the sentences that have labels, and so does a teacher, all-mpnet-base-v2. It then judges 8,300 new texts, most of them
+made of the old ones, and the mean of the adapters learns from what it says of them. Each stage leaves a file in
+``--work``, and an interrupted run goes on from there. The teacher takes most of the time.
 """
 
 import argparse
+import gzip
+import math
 import os
 import random
 from dataclasses import dataclass
@@ -16,108 +19,174 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torch.nn.functional import cross_entropy
-from transformers import AutoModelForSequenceClassification, AutoTokenizer
+from torch.nn.functional import log_softmax
+from transformers import AutoTokenizer
 
+from recipes import _english_members as members
+from recipes import _english_teacher as teaching
 from recipes._cards import write_card
-from recipes._english_adapter import adapted, base_folder, merged, mix, save
-from recipes._english_text import in_phrase, read_labelled, read_lexicon, read_sst2, untokenize, variant
-from recipes._training import accuracy, batches, device_and_autocast, set_rates, warm_up_then_decay, write_json
+from recipes._english_adapter import Averaged, base_folder, fold, merged, save
+from recipes._english_members import base_model
+from recipes._english_pieces import Swap, invented, told, tweets
+from recipes._english_text import read_labelled, read_lexicon, read_sst2, untokenize, variant
+from recipes._training import accuracy, batches, write_json
 
-LABELS = {0: "NEGATIVE", 1: "POSITIVE"}
 ROOT = Path(__file__).parent.parent
 FOLDER = ROOT / "assets" / "pocket" / "sentiment-en"
 EVERYDAY_TRAIN = Path(__file__).parent / "everyday_en_train.tsv"
 EVERYDAY_TEST = ROOT / "tests" / "models" / "everyday_en.tsv"
+NEW = {"invented": (5000, 900, 900, 800), "tweets": 350, "stories": 350}
+
+Pairs = list[tuple[str, int]]
 
 
 @dataclass(frozen=True)
 class Settings:
-    """``everyday`` is how often each everyday sentence is read in one pass over SST-2.
+    """``again`` is the share of SST-2, ``everyday`` how often each everyday sentence is read beside the new texts.
 
+    ``meaning`` is the weight of the loss that draws the mean state to the teacher's, in its ``places`` main directions.
     ``blank`` is the share of pieces hidden behind [MASK] in training, so that no verdict hangs on one word.
     The weights of all steps after ``average_from`` (a share of the training) are averaged.
-    ``words`` is the share of the lexicon's words that one pass reads, alone or in a short phrase.
-    ``seed`` changes the order of the sentences, not the start, so that members can be averaged.
     """
 
-    rank: int = 32
-    passes: int = 4
-    rate: float = 8e-4
-    everyday: int = 3
-    blank: float = 0.04
+    passes: float = 3.0
+    rate: float = 3e-4
+    again: float = 0.25
+    everyday: int = 2
+    meaning: float = 0.3
+    places: int = 32
+    blank: float = 0.03
     average_from: float = 0.6
     batch_tokens: int = 900
-    words: float = 0.0
-    seed: int = 0
 
 
-MEMBERS = (
-    Settings(passes=5, blank=0.0, average_from=0.7, seed=3),
-    Settings(words=0.7, seed=5),
-)
+@dataclass(frozen=True)
+class Lessons:
+    """What the adapter should say of all texts, (texts, 2), and the teacher's means of the new ones, (new, places)."""
+
+    sst2: Pairs
+    everyday: Pairs
+    new: list[str]
+    wanted: torch.Tensor
+    meanings: torch.Tensor
 
 
-def base_model():
-    return AutoModelForSequenceClassification.from_pretrained(
-        base_folder(), num_labels=2, id2label=LABELS, label2id={name: i for i, name in LABELS.items()}
-    )
+def held_out(pairs: Pairs) -> np.ndarray:
+    """The tenth of SST-2's training sentences that the teacher is measured on and does not learn from."""
+    held = np.zeros(len(pairs), dtype=bool)
+    held[np.random.default_rng(9).permutation(len(pairs))[: len(pairs) // 10]] = True
+    return held
 
 
-def with_adapter(settings: Settings):
-    """The body with LoRA on every linear layer; pooler and classifier are trained whole.
+def new_texts(data: Path, sst2: list[str], everyday: list[str]) -> list[str]:
+    """The texts that only the teacher judges, in random order."""
+    opinions = [word for word, _ in read_lexicon()]
+    vocabulary = AutoTokenizer.from_pretrained(base_folder()).get_vocab()
+    swap = Swap(opinions, [word for word in vocabulary if word.isalpha() and word.isascii() and len(word) > 3])
+    texts = invented(sst2, everyday, swap, NEW["invented"])
+    texts += tweets(data / "wnut17_train.conll", set(opinions), NEW["tweets"])
+    with gzip.open(data / "stories.txt.gz", "rt", encoding="utf-8") as file:
+        texts += told(file.read(), set(opinions), NEW["stories"])
+    random.Random(0).shuffle(texts)
+    return texts
 
-    The body was tuned for mean pooling and its pooler decayed to almost zero, so the pooler begins afresh.
-    """
-    model = base_model()
-    torch.nn.init.orthogonal_(model.bert.pooler.dense.weight, gain=0.5)
-    torch.nn.init.zeros_(model.bert.pooler.dense.bias)
-    return adapted(model, "SEQ_CLS", settings.rank, lora_dropout=0.1, modules_to_save=["pooler", "classifier"])
+
+def lessons(data: Path, work: Path, settings: Settings) -> Lessons:
+    """Trains the teacher and asks it about all texts, unless its answers lie in ``work``."""
+    work.mkdir(parents=True, exist_ok=True)
+    sst2, everyday = read_sst2(data / "sst2_train.tsv"), read_labelled(EVERYDAY_TRAIN)
+    labels = np.array([label for _, label in sst2 + everyday])
+    held = np.append(held_out(sst2), np.zeros(len(everyday), dtype=bool))
+    new = new_texts(data, [t for (t, _), out in zip(sst2, held, strict=False) if not out], [t for t, _ in everyday])
+    if not (work / "asked.npy").exists() or len(np.load(work / "asked.npy")) < len(new):
+        teacher = teaching.Teacher(teaching.unpacked(work))
+        texts = [untokenize(text) for text, _ in sst2] + [text for text, _ in everyday]
+        memory = teaching.Memory(teacher, texts, work / "memory.npy")
+        teaching.train(teacher, memory, labels, held, work)
+        teaching.ask(teacher, new, work / "asked.npy")
+    logits, means = teaching.told(work / "asked.npy")
+    smooth = torch.from_numpy(np.eye(2, dtype=np.float32)[labels] * 0.95 + 0.025)
+    wanted = torch.cat([smooth, torch.from_numpy(logits).softmax(-1)])
+    return Lessons(sst2, everyday, new, wanted, main_directions(means, settings.places))
 
 
-def train(
-    settings: Settings,
-    sst2: list[tuple[str, int]],
-    everyday: list[tuple[str, int]],
-    lexicon: list[tuple[str, int]],
-    watch,
-):
-    device, autocast = device_and_autocast()
+def main_directions(means: np.ndarray, places: int) -> torch.Tensor:
+    """The teacher's means, (texts, 768), in their main directions, (texts, places)."""
+    apart = means - means.mean(0)
+    moved = apart @ np.linalg.eigh(apart.T @ apart).eigenvectors[:, -places:]
+    return torch.from_numpy(moved / moved.std(0).mean()).float()
+
+
+class Student(torch.nn.Module):
+    """The body with the adapter that the first stage made. ``aside`` guesses the teacher's mean, and is not kept."""
+
+    def __init__(self, start: Path, places: int):
+        from peft import PeftModel
+
+        super().__init__()
+        self.model = PeftModel.from_pretrained(base_model(), str(start), is_trainable=True)
+        self.aside = torch.nn.Linear(self.model.config.hidden_size, places)
+        fold(self.model)
+
+    def forward(self, inputs) -> tuple[torch.Tensor, torch.Tensor]:
+        """Logits (texts, 2) and the guess at the teacher's means (texts, places)."""
+        base = self.model.get_base_model()
+        out, mask = base.bert(**inputs), inputs["attention_mask"]
+        mean = (out.last_hidden_state * (mask / mask.sum(1, keepdim=True))[..., None]).sum(1)
+        return base.classifier(base.dropout(out.pooler_output)), self.aside(mean)
+
+
+def reading(lessons: Lessons, settings: Settings, number: int) -> tuple[list[str], np.ndarray]:
+    """The texts of one pass, the treebank's as it has them or as people write, and their places in the lessons."""
+    chance, old, labelled = random.Random(1000 + number), len(lessons.sst2), len(lessons.sst2) + len(lessons.everyday)
+    some = chance.sample(range(old), round(settings.again * old))
+    texts = [variant(lessons.sst2[i][0], chance) for i in some]
+    texts += [text for text, _ in lessons.everyday] * settings.everyday + lessons.new
+    places = [np.array(some), *[np.arange(old, labelled)] * settings.everyday]
+    return texts, np.concatenate([*places, labelled + np.arange(len(lessons.new))])
+
+
+def train(start: Path, lessons: Lessons, settings: Settings, checkpoint: Path):
     torch.manual_seed(0)
-    tokenizer, model = AutoTokenizer.from_pretrained(base_folder()), with_adapter(settings).to(device)
-    trained = [p for p in model.parameters() if p.requires_grad]
-    optimizer = torch.optim.AdamW(trained, lr=settings.rate, weight_decay=0.02)
-    average, averaged = [torch.zeros_like(p) for p in trained], 0
-    for number in range(settings.passes):
-        order = number + 100 * settings.seed
-        chance, rng, running = random.Random(order), np.random.default_rng(order), 0.7
-        pairs = [(variant(text, chance), label) for text, label in sst2] + everyday * settings.everyday
-        pairs += [(in_phrase(word, chance), label) for word, label in lexicon if chance.random() < settings.words]
-        rows = tokenizer([text for text, _ in pairs], truncation=True, max_length=96)["input_ids"]
-        plan = list(batches(np.array([len(row) for row in rows]), settings.batch_tokens, rng))
-        model.train()
-        for step, indices in enumerate(plan):
-            progress = (number + step / len(plan)) / settings.passes
-            set_rates([optimizer], min(progress / 0.06, max(0.15, warm_up_then_decay(progress, 0.0, 0.2))))
-            inputs = tokenizer.pad({"input_ids": [rows[i] for i in indices]}, return_tensors="pt").to(device)
-            inner = (inputs["input_ids"] != tokenizer.cls_token_id) & inputs["attention_mask"].bool()
-            hidden = inner & (torch.rand(inner.shape, device=device) < settings.blank)
-            inputs["input_ids"] = inputs["input_ids"].masked_fill(hidden, tokenizer.mask_token_id)
-            labels = torch.tensor([pairs[i][1] for i in indices], device=device)
-            with autocast:
-                loss = cross_entropy(model(**inputs).logits.float(), labels, label_smoothing=0.05)
-            loss.backward()
-            torch.nn.utils.clip_grad_norm_(trained, 1.0)
-            optimizer.step()
-            optimizer.zero_grad()
+    tokenizer, student = AutoTokenizer.from_pretrained(base_folder()), Student(start, settings.places)
+    averaged = Averaged(student, settings.rate, settings.rate, settings.average_from, checkpoint)
+    torch.manual_seed(averaged.steps)
+    student.train()
+    done, running, labelled = 0, 0.7, len(lessons.sst2) + len(lessons.everyday)
+    for number in range(math.ceil(settings.passes)):
+        texts, places = reading(lessons, settings, number)
+        rows = tokenizer(texts, truncation=True, max_length=96)["input_ids"]
+        lengths = np.array([len(row) for row in rows])
+        plan = list(batches(lengths, settings.batch_tokens, np.random.default_rng(number)))
+        steps = round(settings.passes * len(plan))
+        for indices in plan[: steps - done]:
+            done += 1
+            if done <= averaged.steps:
+                continue
+            inputs = tokenizer.pad({"input_ids": [rows[i] for i in indices]}, return_tensors="pt")
+            logits, guess = student(hidden(inputs, tokenizer, settings.blank))
+            chosen = torch.from_numpy(places[indices])
+            loss = -(lessons.wanted[chosen] * log_softmax(logits, -1)).sum(1).mean()
+            new = chosen >= labelled
+            if new.any():
+                meant = lessons.meanings[chosen[new] - labelled]
+                loss = loss + settings.meaning * (guess[new] - meant).square().mean() * new.float().mean()
+            averaged.step(loss, done / steps)
             running = 0.98 * running + 0.02 * loss.item()
-            if progress >= settings.average_from:
-                averaged += 1
-                torch._foreach_lerp_(average, [p.detach() for p in trained], 1 / averaged)
-        print(f"pass {number + 1} of {settings.passes}: loss {running:.3f} | {watch(model, tokenizer)}", flush=True)
-    with torch.no_grad():
-        torch._foreach_copy_(trained, average)
-    return model, tokenizer
+            if done % 25 == 0:
+                print(f"step {done} of {steps}: loss {running:.3f}", flush=True)
+                averaged.keep()
+    averaged.keep()
+    averaged.finish()
+    return student.model, tokenizer
+
+
+def hidden(inputs, tokenizer, share: float):
+    """The batch with a share of its pieces behind [MASK]."""
+    ids = inputs["input_ids"]
+    inner = (ids != tokenizer.cls_token_id) & inputs["attention_mask"].bool()
+    inputs["input_ids"] = ids.masked_fill(inner & (torch.rand(ids.shape) < share), tokenizer.mask_token_id)
+    return inputs
 
 
 @torch.no_grad()
@@ -129,23 +198,19 @@ def predict(model, tokenizer, texts: list[str]) -> np.ndarray:
         inputs = tokenizer(
             texts[start : start + 32], padding=True, truncation=True, max_length=128, return_tensors="pt"
         )
-        answers.append(model(**inputs.to(next(model.parameters()).device)).logits.argmax(-1).cpu().numpy())
+        answers.append(model(**inputs).logits.argmax(-1).numpy())
     return np.concatenate(answers)
 
 
-def right(model, tokenizer, pairs: list[tuple[str, int]]) -> np.ndarray:
+def right(model, tokenizer, pairs: Pairs) -> np.ndarray:
     return predict(model, tokenizer, [text for text, _ in pairs]) == np.array([label for _, label in pairs])
-
-
-def watcher(dev: list[tuple[str, int]]):
-    return lambda model, tokenizer: f"SST-2 dev {right(model, tokenizer, dev).mean():.4f}"
 
 
 def load(folder: Path):
     return merged(base_model(), folder), AutoTokenizer.from_pretrained(folder)
 
 
-def evaluate(folder: Path, dev: list[tuple[str, int]]) -> dict:
+def evaluate(folder: Path, dev: Pairs) -> dict:
     model, tokenizer = load(folder)
     written = [(untokenize(text), label) for text, label in dev]
     return {
@@ -158,23 +223,20 @@ def evaluate(folder: Path, dev: list[tuple[str, int]]) -> dict:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--work", type=Path, default=Path("build/sentiment-en"), help="the members, once trained")
+    parser.add_argument("--work", type=Path, default=Path("build/sentiment-en"), help="the teacher and checkpoints")
     parser.add_argument("--output", type=Path, default=FOLDER)
     parser.add_argument("--evaluate", action="store_true", help="measure the folder that is there, train nothing")
     parser.add_argument("--threads", type=int, default=os.cpu_count())
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
-    dev = read_sst2(options.data / "sst2_dev.tsv")
     if not options.evaluate:
-        texts = read_sst2(options.data / "sst2_train.tsv"), read_labelled(EVERYDAY_TRAIN), read_lexicon()
-        members = [options.work / f"member-{number}" for number in range(len(MEMBERS))]
-        for member, settings in zip(members, MEMBERS, strict=True):
-            if not member.exists():
-                options.work.mkdir(parents=True, exist_ok=True)
-                save(*train(settings, *texts, watcher(dev)), member)
+        settings = Settings()
+        taught = lessons(options.data, options.work, settings)
+        start = members.start(options.work, taught.sst2, taught.everyday)
+        model, tokenizer = train(start, taught, settings, options.work / "student.pt")
         options.output.parent.mkdir(parents=True, exist_ok=True)
-        mix(members, options.output)
-    figures = evaluate(options.output, dev)
+        save(model, tokenizer, options.output)
+    figures = evaluate(options.output, read_sst2(options.data / "sst2_dev.tsv"))
     write_json(options.output / "metrics.json", figures)
     write_card(options.output)
     print(figures)

@@ -201,7 +201,7 @@ def test_the_name_of_a_session_is_not_taken_from_a_text(tmp_path):
 def test_an_address_that_calls_too_often_is_slowed_down_but_gets_its_files(tmp_path):
     with serving(tmp_path, calls_per_s=0, address_calls_per_s=1) as client:
         statuses = [answer.status_code for answer in at_once(client, 60)]
-        assert statuses.count(200) >= 10 and 429 in statuses
+        assert statuses.count(200) >= 5 and 429 in statuses
         page = next(page for page in (client.get("/") for _ in range(60)) if page.status_code != 200)
         assert page.status_code == 429 and "text/html" in page.headers["content-type"] and "seconds" in page.text
         assert client.get("/theme.css").status_code == 200 and client.get("/gradio_api/app_id").status_code == 200

@@ -12,7 +12,7 @@ import pytest
 
 from pipelines.errors import VisitorError
 from pipelines.jobs import Jobs
-from tests.unit.watching import Watching
+from tests.unit.watching import Watching, run_apart
 
 
 def key(number=0):
@@ -301,7 +301,7 @@ def test_two_hundred_visitors_come_and_go_and_every_run_is_found_and_runs_once()
     async def everybody():
         await asyncio.gather(*map(visit, range(count)))
 
-    asyncio.run(everybody())
+    run_apart(everybody())
     assert len(results) == count and away > count
     assert [work.begun for work in works] == [1] * count
     assert [work.given for work in works] == [100] * count

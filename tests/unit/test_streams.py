@@ -6,6 +6,7 @@ from contextlib import suppress
 import pytest
 
 from tabs._streams import HANG_UP, LISTEN, Streams
+from tests.unit.watching import run_apart
 
 
 def request(path, session="", method="GET"):
@@ -54,7 +55,7 @@ def test_hanging_up_ends_the_streams_of_that_session_before_it_is_answered():
         await asyncio.sleep(0.1)
         assert len(inner.ended) == 3 and not app.open
 
-    asyncio.run(story())
+    run_apart(story())
 
 
 @pytest.mark.parametrize(("session", "method"), [("unknown", "POST"), ("", "POST"), ("a", "GET")])
@@ -68,7 +69,7 @@ def test_for_what_is_no_stream_or_no_order_nothing_happens(session, method):
         assert not inner.ended and not stream.done()
         stream.cancel()
 
-    asyncio.run(story())
+    run_apart(story())
 
 
 def test_a_stream_that_fails_fails_and_everything_else_passes_through():
@@ -83,4 +84,4 @@ def test_a_stream_that_fails_fails_and_everything_else_passes_through():
             await answer(app, request(LISTEN, "a"))
         assert not app.open and await answer(app, request("/gradio_api/queue/join")) == ["/gradio_api/queue/join"]
 
-    asyncio.run(story())
+    run_apart(story())

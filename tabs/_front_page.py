@@ -60,7 +60,7 @@ class FrontPage:
         await made.answer(given, False, send)
 
     async def _make(self, scope: Any, receive: Any) -> Made:
-        start, body = await _ask(self._app, scope, receive)
+        start, body = await ask(self._app, scope, receive)
         body = body.replace(b"<head>", b"<head>" + self._script, 1)
         named = (b"content-security-policy", policy(body, self._later))
         return Made(start["status"], [*start["headers"], named], body)
@@ -109,7 +109,7 @@ class Made:
         await send({"type": "http.response.body", "body": b"" if only_head else body})
 
 
-async def _ask(app: Any, scope: Any, receive: Any) -> tuple[dict[str, Any], bytes]:
+async def ask(app: Any, scope: Any, receive: Any) -> tuple[dict[str, Any], bytes]:
     """Return what an ASGI app answers to a GET, as (start message, body)."""
     start: dict[str, Any] = {}
     chunks: list[bytes] = []

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from tabs._front_page import Made
+from tabs._front_page import Made, ask
 
 FOREVER = b"public, max-age=31536000, immutable"
 A_DAY = b"public, max-age=86400"
 LARGEST = 4_000_000
 MOST_BYTES = 64_000_000
-AS_SENT = {b"content-length", b"accept-ranges", b"etag", b"last-modified"}
+CONDITIONS = {b"range", b"if-none-match", b"if-modified-since"}
 
 
 class KeptFiles:
@@ -30,28 +30,21 @@ class KeptFiles:
         asked = scope["type"] == "http" and scope["method"] in ("GET", "HEAD")
         if not asked or not path.startswith(("/assets/", "/static/")):
             return await self._app(scope, receive, send)
-        given = dict(scope["headers"])
-        if path not in self._kept and (b"range" in given or not await self._keep(path, scope, receive)):
-            return await self._app(scope, receive, send)
-        await self._kept[path].answer(given, scope["method"] == "HEAD", send)
+        made = self._kept.get(path)
+        if made is None:
+            whole = [pair for pair in scope["headers"] if pair[0] not in CONDITIONS]
+            start, body = await ask(self._app, scope | {"headers": whole, "extensions": {}}, receive)
+            made = self._keep(path, start, body)
+        if made is not None:
+            return await made.answer(dict(scope["headers"]), scope["method"] == "HEAD", send)
+        await send(start)
+        await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else body})
 
-    async def _keep(self, path: str, scope: Any, receive: Any) -> bool:
-        """Read a file; False for one that is not there, is large, or finds no room."""
-        start: dict[str, Any] = {}
-        chunks: list[bytes] = []
-
-        async def hold(message: Any) -> None:
-            if message["type"] == "http.response.start":
-                start.update(message)
-            else:
-                chunks.append(message.get("body", b""))
-
-        plain = [pair for pair in scope["headers"] if pair[0] not in (b"if-none-match", b"if-modified-since")]
-        await self._app(scope | {"method": "GET", "headers": plain, "extensions": {}}, receive, hold)
-        body = b"".join(chunks)
+    def _keep(self, path: str, start: Any, body: bytes) -> Made | None:
+        """Keep a file; None for one that is not there, is large, or finds no room."""
         if start["status"] != 200 or len(body) > LARGEST or self._bytes + len(body) > MOST_BYTES:
-            return False
-        headers = [pair for pair in start["headers"] if pair[0].lower() not in AS_SENT]
+            return None
         self._bytes += len(body)
-        self._kept[path] = Made(200, headers, body, FOREVER if path.startswith("/assets/") else A_DAY)
-        return True
+        return self._kept.setdefault(
+            path, Made(200, start["headers"], body, FOREVER if path.startswith("/assets/") else A_DAY)
+        )

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+from contextlib import contextmanager
 
 import pytest
 
@@ -37,14 +38,17 @@ def chromium():
         browser.close()
 
 
-@pytest.fixture
-def visit(chromium, address):
-    """Return open(language, width=1280, path="/", scheme="light") -> a page that is ready; fails on script errors."""
+@contextmanager
+def visits(chromium, address, **shown):
+    """Yield open(language, width=1280, path="/", scheme="light") -> a page that is ready; fails on script errors.
+
+    `shown` goes to every context as it is.
+    """
     contexts, problems = [], []
 
     def open_page(language, width=1280, path="/", scheme="light"):
         context = chromium.new_context(
-            locale=LOCALES[language], viewport={"width": width, "height": 900}, color_scheme=scheme
+            locale=LOCALES[language], viewport={"width": width, "height": 900}, color_scheme=scheme, **shown
         )
         context.set_default_timeout(20_000)
         contexts.append(context)
@@ -61,6 +65,13 @@ def visit(chromium, address):
     for context in contexts:
         context.close()
     assert not problems
+
+
+@pytest.fixture
+def visit(chromium, address):
+    """Return open(...) of `visits`, for the app that all tests share."""
+    with visits(chromium, address) as open_page:
+        yield open_page
 
 
 def fits(page):

@@ -10,6 +10,7 @@ import pytest
 from playwright.sync_api import TimeoutError as Late
 
 from tests.browser import hostile_text
+from tests.browser.conftest import visits
 
 MANY = int(os.environ.get("HOSTILE_TEXTS", "40"))
 TASKS = [
@@ -38,24 +39,8 @@ def turns(texts):
 @pytest.fixture
 def hostile(chromium, address):
     """open(path) -> a page on which scripts may run from anywhere; fails on dialogs, script errors, and what ran."""
-    contexts, problems = [], []
-
-    def open_page(path):
-        context = chromium.new_context(locale="en-US", viewport={"width": 1280, "height": 900}, bypass_csp=True)
-        context.set_default_timeout(60_000)
-        contexts.append(context)
-        page = context.new_page()
-        page.on("pageerror", lambda error: problems.append(str(error)))
-        page.on("dialog", lambda dialog: (problems.append(f"dialog: {dialog.message}"), dialog.dismiss()))
-        page.goto(address + path)
-        page.locator("#mc-tabs").wait_for()
-        page.wait_for_function("!document.querySelector('.main > [data-testid=status-tracker]')")
-        return page
-
-    yield open_page
-    for context in contexts:
-        context.close()
-    assert not problems
+    with visits(chromium, address, bypass_csp=True) as open_page:
+        yield lambda path: open_page("en", path=path)
 
 
 def unharmed(page):

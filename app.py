@@ -24,7 +24,7 @@ import gradio as gr
 
 from pipelines import hub, loading, painters
 from settings import SETTINGS
-from tabs import TABS, _api, _guard, _page, _sessions, _upload_folder, models
+from tabs import TABS, _api, _events, _guard, _page, _sessions, _upload_folder, models
 from tabs._i18n import LANGUAGES, both, label, language, say
 from tabs._wrong_calls import Page
 
@@ -96,6 +96,7 @@ def launch(page: gr.Blocks, *, mcp: bool = False, **options: object) -> str:
         state_session_capacity=_sessions.CAPACITY,
         **options,
     )
+    _events.make_cheap(page)
     _sessions.make_cheap(page)
     _guard.allow_open(SETTINGS.max_open)
     _page.ROOM.start(lambda: {path for block in page.blocks.values() for path in block.keep_in_cache})

@@ -17,16 +17,19 @@ import statistics
 import sys
 import time
 from collections import Counter
+from contextlib import suppress
 from dataclasses import dataclass, field
 
-import httpx
+import brotli
 
 from benchmarks.serving import OURS, serve
 from benchmarks.visitors import ask, sentence
+from benchmarks.wire import Answer, Wire
 
 PATIENCE_S = 60.0
 REFUSED_WITHIN_S, NORMAL_WITHIN_S = 1.0, 30.0
 REFUSALS = (429, 503)
+HEADERS = {"Accept-Language": "ko"}
 
 
 @dataclass
@@ -47,72 +50,73 @@ class Met:
     said: Counter[str] = field(default_factory=Counter)
     wrong: list[str] = field(default_factory=list)
 
-    def refused(self, seconds: float, answer: httpx.Response) -> None:
+    def refused(self, seconds: float, answer: Answer) -> None:
         """Note a refusal; one without a sentence is wrong."""
         self.refusals.append(seconds)
+        text = answer.body.decode()
         is_page = "html" in answer.headers.get("content-type", "")
-        told = answer.text.partition("<title>")[2].partition("<")[0] if is_page else json.loads(answer.text)["error"]
+        told = text.partition("<title>")[2].partition("<")[0] if is_page else json.loads(text)["error"]
         self.said["".join("9" if c.isdigit() else c for c in told)] += 1
         if not told or "retry-after" not in answer.headers:
-            self.wrong.append(f"a refusal that says nothing: {answer.text[:100]}")
+            self.wrong.append(f"a refusal that says nothing: {text[:100]}")
 
 
 async def visitor(url: str, number: int, arrives_s: float, calls: int, met: Met) -> None:
     """One visitor, from the page to the last answer."""
     await asyncio.sleep(arrives_s)
-    headers = {"accept-encoding": "br, gzip", "accept-language": "ko"}
-    async with httpx.AsyncClient(base_url=url, timeout=PATIENCE_S, headers=headers) as client:
-        try:
+    try:
+        async with asyncio.timeout(PATIENCE_S), Wire(url, HEADERS | {"Accept-Encoding": "br"}) as wire:
             start = time.perf_counter()
-            page = await client.get("/")
+            page = await wire.get("/")
             taken = time.perf_counter() - start
-            if page.status_code in REFUSALS:
+            if page.status in REFUSALS:
                 return met.refused(taken, page)
+            if b"<gradio-app" not in brotli.decompress(page.body):
+                met.wrong.append(f"not the page: {page.status}")
             met.pages.append(taken)
-            session = asyncio.create_task(_heartbeat(client, number))
-            await asyncio.gather(*[_call(client, number, each, met) for each in range(calls)])
+            session = asyncio.create_task(_heartbeat(url, number))
+            await asyncio.gather(*[_call(url, number, each, met) for each in range(calls)])
             session.cancel()
-        except (httpx.HTTPError, ValueError, KeyError) as error:
-            met.wrong.append(repr(error)[:200])
+    except (OSError, EOFError, ValueError, KeyError, TimeoutError) as error:
+        met.wrong.append(repr(error)[:200])
 
 
-async def _heartbeat(client: httpx.AsyncClient, number: int) -> None:
-    async with client.stream("GET", f"/gradio_api/heartbeat/crowd-{number}") as stream:
-        async for _ in stream.aiter_text():
-            pass
+async def _heartbeat(url: str, number: int) -> None:
+    async with Wire(url) as wire:
+        with suppress(EOFError, OSError):
+            async for _ in wire.parts(f"/gradio_api/heartbeat/crowd-{number}"):
+                pass
 
 
-async def _call(client: httpx.AsyncClient, number: int, each: int, met: Met) -> None:
+async def _call(url: str, number: int, each: int, met: Met) -> None:
     text, start = sentence(number, each), time.perf_counter()
-    if each % 2:
-        answer = await client.post("/gradio_api/run/tokenize", json={"data": [text]})
-    else:
-        answer = await client.post("/gradio_api/call/sentiment", json={"data": [text]})
-    taken = time.perf_counter() - start
-    if answer.status_code in REFUSALS:
-        return met.refused(taken, answer)
-    if answer.status_code != 200:
-        met.wrong.append(f"status {answer.status_code}: {answer.text[:200]}")
-        return
-    if not each % 2:
-        event = answer.json()["event_id"]
-        stream = await client.get(f"/gradio_api/call/sentiment/{event}")
-        if stream.status_code in REFUSALS:
-            return met.refused(time.perf_counter() - start, stream)
-        if "event: complete" not in stream.text or json.dumps(text)[1:-1] not in stream.text:
-            met.wrong.append(f"not the answer to {text}: {stream.text[-200:]}")
-    met.answers.append(time.perf_counter() - start)
+    async with Wire(url, HEADERS) as wire:
+        endpoint = "run/tokenize" if each % 2 else "call/sentiment"
+        answer = await wire.post(f"/gradio_api/{endpoint}", {"data": [text]})
+        if answer.status in REFUSALS:
+            return met.refused(time.perf_counter() - start, answer)
+        if answer.status != 200:
+            met.wrong.append(f"status {answer.status}: {answer.body[:200]!r}")
+            return
+        if not each % 2:
+            stream = await wire.get(f"/gradio_api/call/sentiment/{json.loads(answer.body)['event_id']}")
+            if stream.status in REFUSALS:
+                return met.refused(time.perf_counter() - start, stream)
+            told = stream.body.decode()
+            if "event: complete" not in told or json.dumps(text)[1:-1] not in told:
+                met.wrong.append(f"not the answer to {text}: {told[-200:]}")
+        met.answers.append(time.perf_counter() - start)
 
 
 async def usual_s(url: str, times: int = 7) -> float:
     """Median seconds of an answer to a single visitor; endless where one is refused."""
     taken = []
-    async with httpx.AsyncClient(base_url=url, timeout=PATIENCE_S) as client:
+    async with Wire(url) as client:
         for number in range(times):
             start = time.perf_counter()
             try:
                 answered = await ask(client, "sentiment", sentence(random.randrange(10**6), number))
-            except (httpx.HTTPError, KeyError):
+            except KeyError:
                 answered = None
             taken.append(time.perf_counter() - start if answered else float("inf"))
     return statistics.median(taken)

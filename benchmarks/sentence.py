@@ -20,6 +20,21 @@ def rows(few: bool, full: bool) -> Iterator[tuple[str, str, str, str]]:
         yield _row(name, 15 if few else 60)
 
 
+def remembered(few: bool) -> tuple[str, str, str, str]:
+    """Return (figure, ours, baseline, ratio) of a sentence asked again, without the event around it."""
+    from pipelines import text_tasks
+
+    ready("pocket/sentiment-en")
+    text_tasks.MEMO.clear()
+
+    def ask(text: str, again: bool) -> None:
+        if text_tasks.sentiment(text, "pocket/sentiment-en").cached is not again:
+            raise RuntimeError("not from memory" if again else "from memory")
+
+    new, again = by_turns(lambda text: ask(text, False), lambda text: ask(text, True), 15 if few else 60)
+    return "the same, without the event, ms", f"{again:.3f}", f"computed {new:.1f}", f"{again / new:.3f}"
+
+
 def ready(name: str) -> tuple[Any, Any]:
     """Return a model as the app has it once it is warm, and transformers' own pipeline on the same weights.
 

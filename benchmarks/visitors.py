@@ -12,7 +12,7 @@ import statistics
 import time
 from dataclasses import dataclass
 
-import httpx
+from benchmarks.wire import Wire
 
 WORDS = "영화 음악 배우 장면 이야기 결말 연기 대사 주인공 화면 감독 시작 마지막 친구 가족 주말".split()
 FEELINGS = (
@@ -50,21 +50,25 @@ def sentence(visitor: int, number: int) -> str:
     return f"{WORDS[place % 16]}도 {WORDS[place // 16 % 16]}도 {FEELINGS[place % 6]} {visitor}-{number}"
 
 
-def visit(url: str, visitors: int, rounds: int, endpoint: str = "sentiment") -> Load:
-    """Send distinct sentences from all visitors at once, `rounds` times each."""
-    return asyncio.run(_visit(url, visitors, rounds, endpoint))
+def visit(url: str, visitors: int, rounds: int, endpoint: str = "sentiment", first: int = 0) -> Load:
+    """Send distinct sentences from all visitors at once, `rounds` times each.
+
+    Args:
+        first: Number of the first round; a server that is asked again must not know the sentences already.
+    """
+    return asyncio.run(_visit(url, visitors, rounds, endpoint, first))
 
 
-async def _visit(url: str, visitors: int, rounds: int, endpoint: str) -> Load:
+async def _visit(url: str, visitors: int, rounds: int, endpoint: str, first: int) -> Load:
     seconds: list[float] = []
     wrong = 0
     gate = asyncio.Event()
 
     async def one(visitor: int) -> None:
         nonlocal wrong
-        async with httpx.AsyncClient(base_url=url, timeout=120) as client:
+        async with Wire(url) as client:
             await gate.wait()
-            for number in range(rounds):
+            for number in range(first, first + rounds):
                 text = sentence(visitor, number)
                 start = time.perf_counter()
                 answer = await ask(client, endpoint, text)
@@ -88,7 +92,7 @@ def alone(url: str, endpoint: str, texts: list[str]) -> list[float]:
 
     async def all_of_them() -> list[float]:
         took = []
-        async with httpx.AsyncClient(base_url=url, timeout=120) as client:
+        async with Wire(url) as client:
             for text in texts:
                 start = time.perf_counter()
                 if await ask(client, endpoint, text) is None:
@@ -99,19 +103,18 @@ def alone(url: str, endpoint: str, texts: list[str]) -> list[float]:
     return asyncio.run(all_of_them())
 
 
-async def ask(client: httpx.AsyncClient, endpoint: str, text: str) -> list | None:
+async def ask(client: Wire, endpoint: str, text: str) -> list | None:
     """Return the outputs of an endpoint for one text, None when it answered with an error."""
-    begun = await client.post(f"/gradio_api/call/{endpoint}", json={"data": [text]})
-    event = begun.json()["event_id"]
+    begun = await client.post(f"/gradio_api/call/{endpoint}", {"data": [text]})
+    events = await client.get(f"/gradio_api/call/{endpoint}/{json.loads(begun.body)['event_id']}")
     kind = None
-    async with client.stream("GET", f"/gradio_api/call/{endpoint}/{event}") as answer:
-        async for line in answer.aiter_lines():
-            if line.startswith("event:"):
-                kind = line.removeprefix("event:").strip()
-            elif line.startswith("data:") and kind == "complete":
-                return json.loads(line.removeprefix("data:"))
-            elif line.startswith("data:") and kind == "error":
-                return None
+    for line in events.body.decode().splitlines():
+        if line.startswith("event:"):
+            kind = line.removeprefix("event:").strip()
+        elif line.startswith("data:") and kind == "complete":
+            return json.loads(line.removeprefix("data:"))
+        elif line.startswith("data:") and kind == "error":
+            return None
     return None
 
 

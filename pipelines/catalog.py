@@ -262,6 +262,7 @@ _HUB = (*_SENTIMENT, *_PAIRS, *_SPANS, *_WRITERS, *_ENCODERS, *_TOKENIZERS, *_IM
 MODELS: tuple[ModelCard, ...] = (*_POCKET, *_HUB)
 
 _BY_ID = {card.id: card for card in MODELS}
+_OFFERED = {task: tuple(card for card in MODELS if task in card.tasks) for task in (*TASKS, *IMAGE_TASKS, "tokenize")}
 
 
 def offered(task: str) -> tuple[ModelCard, ...]:
@@ -270,9 +271,9 @@ def offered(task: str) -> tuple[ModelCard, ...]:
     Raises:
         VisitorError: unknown_task.
     """
-    if task not in (*TASKS, *IMAGE_TASKS, "tokenize"):
+    if not isinstance(task, str) or task not in _OFFERED:
         raise VisitorError("unknown_task", task=task, tasks=", ".join(TASKS))
-    return tuple(card for card in MODELS if task in card.tasks)
+    return _OFFERED[task]
 
 
 def card(model_id: str) -> ModelCard | None:

@@ -171,7 +171,14 @@ def weights(folder: Path) -> tuple[list[Path], bool]:
     return [], False
 
 
+# Those that travel with the app, once found: what is asked with every sentence shall not ask the disk.
+_found: dict[tuple[Path, str], ModelFiles] = {}
+
+
 def _on_this_machine(model_id: str, weights: bool) -> ModelFiles | None:
+    found = _found.get((POCKET, model_id))
+    if found is not None:
+        return found
     known = catalog.card(model_id)
     if model_id.startswith("pocket/"):
         folder = POCKET / model_id.removeprefix("pocket/")
@@ -183,7 +190,10 @@ def _on_this_machine(model_id: str, weights: bool) -> ModelFiles | None:
             if body is None:
                 raise VisitorError("needs_body", model=model_id, base=known.base)
             base = body.path
-        return ModelFiles(model_id, folder, "pocket", base)
+        files = ModelFiles(model_id, folder, "pocket", base)
+        if base is None or body.source != "cache":  # what is in the Hub's cache may be deleted
+            _found[POCKET, model_id] = files
+        return files
     if model_id == catalog.MINILM:
         folder = _packaged_minilm()
         if folder is not None:

@@ -116,14 +116,15 @@ def default_model(task: str, text: str | None = None) -> str:
         VisitorError: needs_hub, with what the task's models would download.
     """
     language = None if text is None else "ko" if is_korean(text) else "en"
-    cards = sorted(catalog.offered(task), key=lambda card: language is not None and language not in card.languages)
-    states = {card.id: _state(card.id) for card in cards}
+    cards = catalog.offered(task)
+    readers = [card for card in cards if language is None or language in card.languages]
     for wanted in ("cached", "pocket") if SETTINGS.prefer_hub else ("pocket", "cached"):
-        for card in cards:
-            if states[card.id] == wanted and (language is None or language in card.languages):
+        for card in readers:
+            if _state(card.id) == wanted:
                 return card.id
-    here = [card.id for card in cards if states[card.id] in ("pocket", "cached")]
-    there = [] if hub.offline() else [card.id for card in cards if states[card.id] == "remote"]
+    states = {card.id: _state(card.id) for card in (*readers, *(card for card in cards if card not in readers))}
+    here = [name for name, state in states.items() if state in ("pocket", "cached")]
+    there = [] if hub.offline() else [name for name, state in states.items() if state == "remote"]
     if not here and not there:
         raise needs_hub(task)
     return (here + there)[0]

@@ -54,6 +54,9 @@ def policy(html: bytes = b"", more: Iterable[str] = ()) -> bytes:
     return POLICY.format(hashes="".join(f" 'sha256-{base64.b64encode(d).decode()}'" for d in digests)).encode()
 
 
+_PLAIN = policy()
+
+
 def secured(path: str, send: Any) -> Any:
     """Wrap an ASGI send so that what it starts carries the headers; a policy that is there already stays."""
 
@@ -61,7 +64,7 @@ def secured(path: str, send: Any) -> Any:
         if message["type"] == "http.response.start":
             headers = list(message.get("headers", ()))
             there = {name.lower() for name, _ in headers}
-            wanted = [*ALWAYS, (b"content-security-policy", OF_FILES.encode() if "/file=" in path else policy())]
+            wanted = [*ALWAYS, (b"content-security-policy", OF_FILES.encode() if "/file=" in path else _PLAIN)]
             message = message | {"headers": [*headers, *(pair for pair in wanted if pair[0] not in there)]}
         await send(message)
 

@@ -2,13 +2,14 @@
 
 Gradio works out the configuration of every component anew for each session, to be able to link to what it changed,
 which the page does not use; a call of the API without a session is a session of its own. For a page of ours this takes
-40 ms of the one event loop that all visitors share, and a megabyte that stays.
+40 ms of the one event loop that all visitors share, and a megabyte that stays. What goes in and comes out of each event
+is then kept there too, for the same links.
 """
 
 from __future__ import annotations
 
 import gradio as gr
-from gradio import route_utils
+from gradio import route_utils, state_holder
 from gradio.state_holder import SessionState
 
 from settings import SETTINGS
@@ -30,7 +31,14 @@ class _Unfilled:
         return self._page.default_config
 
 
-class _Passing(SessionState):
+class _Lasting(SessionState):
+    """The session of a page."""
+
+    def _update_value_in_config(self, key: int, value: object) -> None:
+        pass
+
+
+class _Passing(_Lasting):
     """The session of a direct call that names none."""
 
     def __init__(self, page: gr.Blocks) -> None:
@@ -40,4 +48,4 @@ class _Passing(SessionState):
 def make_cheap(page: gr.Blocks) -> None:
     """Let the sessions of a page that is being served begin without a configuration."""
     page.app.state_holder.blocks = _Unfilled(page)
-    route_utils.SessionState = _Passing
+    state_holder.SessionState, route_utils.SessionState = _Lasting, _Passing

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import logging
 from contextvars import ContextVar
-from inspect import signature
+from functools import lru_cache
+from inspect import Parameter, signature
 from typing import Any
 
 import gradio as gr
@@ -49,8 +50,7 @@ class Page(gr.Blocks):
         if event is not None and not isinstance(event._data, dict):
             event._data = {}
         if function.api_visibility == "public":
-            named = [p for p in signature(function.fn).parameters.values() if p.annotation is not gr.Request]
-            for parameter in named[len(inputs) :]:
+            for parameter in _parameters(function.fn)[len(inputs) :]:
                 if parameter.default is parameter.empty:
                     raise _told_error(lang, "bad_call")
                 inputs.append(parameter.default)
@@ -68,6 +68,12 @@ class Page(gr.Blocks):
         except Exception as error:
             log.info("values that %s cannot take: %.200r", block_fn.name, error)
             raise _told_error(_language.get(), "bad_call") from None
+
+
+@lru_cache(maxsize=256)
+def _parameters(function: Any) -> list[Parameter]:
+    """Return what a caller gives to an endpoint."""
+    return [p for p in signature(function).parameters.values() if p.annotation is not gr.Request]
 
 
 def _told_error(lang: str, key: str) -> gr.Error:

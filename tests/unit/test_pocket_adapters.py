@@ -1,5 +1,7 @@
 """Adapters whose body is another pocket model: found, loaded with a head of their own shape, refused without one."""
 
+from pathlib import Path
+
 import pytest
 import torch
 import transformers
@@ -72,3 +74,21 @@ def test_lists_of_two_languages_are_shown_with_the_model_that_answers_them(monke
     monkeypatch.setattr(loading, "default_model", lambda task, text=None: chosen.append(text) or "a/b")
     show_code("similarity", {"texts": "a cat\n나는 서울에 사는 사람이다"})
     assert chosen == ["a cat\n나는 서울에 사는 사람이다"]
+
+
+def test_a_pocket_model_once_found_is_not_looked_for_on_the_disk_again(monkeypatch):
+    monkeypatch.setattr(hub, "_found", {})
+    assert hub.state("pocket/sentiment-ko") == "pocket"
+    monkeypatch.setattr(Path, "is_dir", lambda path: pytest.fail(f"looked for {path}"))
+    assert hub.state("pocket/sentiment-ko") == "pocket"
+
+
+def test_a_body_in_the_hubs_cache_may_go_again(monkeypatch, tmp_path):
+    monkeypatch.setattr(hub, "_found", {})
+    monkeypatch.setattr(hub, "_packaged_minilm", lambda: None)
+    monkeypatch.setattr(hub, "_cached", lambda name, weights: hub.ModelFiles(name, tmp_path, "cache"))
+    assert hub.state("pocket/sentiment-en") == "pocket"
+    monkeypatch.setattr(hub, "_cached", lambda name, weights: None)
+    with pytest.raises(VisitorError) as told:
+        hub.state("pocket/sentiment-en")
+    assert told.value.key == "needs_body"

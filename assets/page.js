@@ -70,7 +70,7 @@
     copy: (pressed) => copy(pressed.closest("details").querySelector("pre").textContent, pressed),
     download: (pressed) => download(pressed.dataset.name, pressed.dataset.text),
     link: (pressed) => copy(linkHere().href, pressed),
-    elsewhere: () => document.querySelector("#mc-text_tasks-where input[value=elsewhere]")?.click(),
+    elsewhere: (pressed) => pressed.closest(".mc-left")?.querySelector(".mc-where input[value=elsewhere]")?.click(),
     larger: () => localStorage.setItem("mc-projector", root.classList.toggle("mc-projector") ? "1" : "0"),
     language: () => {
       const next = language === "ko" ? "en" : "ko";

@@ -127,6 +127,22 @@ class ModelCache:
         with self._lock:
             return [key for key, entry in self._entries.items() if not entry.ready.is_set()]
 
+    def expect(self, key: Any, size: int) -> None:
+        """Make room for what is being loaded under `key`, once it is known how large it will be.
+
+        Raises:
+            VisitorError: too_big, when that is more than the whole budget.
+        """
+        with self._lock:
+            entry = self._entries.get(key)
+            if entry is None or entry.ready.is_set():
+                return
+            self._refuse(size)
+            entry.size = size
+            left = self._evict(0)
+        if left:
+            return_memory()
+
     def grow(self, key: Any, more: int) -> bool:
         """Count `more` bytes for what is loaded under `key`; False, and nothing counted, when the budget lacks them."""
         with self._lock:
@@ -143,21 +159,22 @@ class ModelCache:
             return entry is not None and entry.ready.is_set()
 
     def _enter(self, key: Any, expected: int) -> tuple[_Entry, bool]:
+        left = False
         with self._lock:
             entry = self._entries.get(key)
             mine = entry is None
             if mine:
                 if any(matches(key) for matches in self._away):
                     raise VisitorError("being_removed")
-                budget = self._budget()
-                if expected > budget:
-                    raise VisitorError("too_big", needs_mb=expected // 1_000_000, has_mb=budget // 1_000_000)
-                self._evict(expected)
+                self._refuse(expected)
+                left = self._evict(expected)
                 entry = self._entries[key] = _Entry(size=expected)
             self._entries.move_to_end(key)
             entry.users += 1
             entry.used = time.time()
-            return entry, mine
+        if left:
+            return_memory()
+        return entry, mine
 
     def _load(self, key: Any, entry: _Entry, load: Callable[[], tuple[Any, int]]) -> None:
         try:
@@ -169,6 +186,11 @@ class ModelCache:
             raise
         finally:
             entry.ready.set()
+
+    def _refuse(self, size: int) -> None:
+        budget = self._budget()
+        if size > budget:
+            raise VisitorError("too_big", needs_mb=size // 1_000_000, has_mb=budget // 1_000_000)
 
     def _evict(self, needed: int) -> bool:
         """Let go of what is used least until `needed` bytes fit; tells whether anything left."""

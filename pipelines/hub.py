@@ -130,16 +130,33 @@ def tokenizer_files(model_id: str) -> Path:
     Raises:
         VisitorError: as `locate`.
     """
-    here = _on_this_machine(check_id(model_id), weights=False)
+    here = tokenizer_here(model_id)
     if here is not None:
         return here.path
     with download.plain(model_id):
-        found = look_up(model_id)
-        if "config.json" not in found.files or not any(name in found.files for name in TOKENIZERS):
-            raise VisitorError("no_tokenizer", model=model_id, reason="no file")
-        wanted = _of_tokenizer(found)
+        wanted = choose_tokenizer(look_up(model_id))
         download.fetch(model_id, wanted, token(model_id), SETTINGS.hub_timeout_s)
     return _snapshot(model_id)
+
+
+def tokenizer_here(model_id: str) -> ModelFiles | None:
+    """Return the files of a model's tokenizer when they are on this machine, else None; never touches the network.
+
+    Raises:
+        VisitorError: bad_model_id, not_listed, unknown_model, needs_body.
+    """
+    return _on_this_machine(check_id(model_id), weights=False)
+
+
+def choose_tokenizer(found: repository.Repository) -> dict[str, int]:
+    """Return {file: bytes} of what a repository's tokenizer needs.
+
+    Raises:
+        VisitorError: no_tokenizer, config_too_big.
+    """
+    if "config.json" not in found.files or not any(name in found.files for name in TOKENIZERS):
+        raise VisitorError("no_tokenizer", model=found.id, reason="no file")
+    return _of_tokenizer(found)
 
 
 def state(model_id: str) -> str:

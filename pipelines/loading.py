@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from pipelines import backends, catalog, first_import, hub, tokenizer_check
+from pipelines import backends, catalog, first_import, hub, repository, tokenizer_check, weight_files
 from pipelines.batching import Gathering
 from pipelines.cache import ModelCache, default_budget
 from pipelines.errors import VisitorError
@@ -265,6 +265,8 @@ def _load_tokenizer(model_id: str, folder: Path) -> Any:
 def _load(model_id: str, known: catalog.ModelCard | None, kind: str, auto_class: str) -> tuple[Loaded, int]:
     start = time.perf_counter()
     files = hub.locate(model_id, kind)
+    if files.source == "cache":
+        CACHE.expect((model_id, kind), _memory(files))
     # Threads of torch that wait for work keep a core busy that the page needs; read when torch is first imported.
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     import torch
@@ -298,6 +300,14 @@ def _load(model_id: str, known: catalog.ModelCard | None, kind: str, auto_class:
     loaded = Loaded(model_id, known, pipe, device, files.source, took)
     backends.later(loaded, lambda more: CACHE.grow((model_id, kind), more))
     return loaded, size
+
+
+def _memory(files: hub.ModelFiles) -> int:
+    """Bytes that a model will take: of a pickle, whose parameters nobody counts, what its file has."""
+    paths, pickled = hub.weights(files.path)
+    if pickled:
+        return sum(path.stat().st_size for path in paths)
+    return repository.memory(weight_files.parameters(paths, files.id))
 
 
 def _of_memory(error: Exception) -> bool:

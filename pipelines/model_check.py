@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from pipelines import catalog, download, hub, hub_errors, loading, painter_files, repository, weight_files
+from pipelines import catalog, download, hub, hub_errors, loading, painter_files, painters, repository, weight_files
 from pipelines.cache import default_budget
 from pipelines.errors import VisitorError
 from pipelines.fetching import RESERVE
@@ -52,6 +52,7 @@ class ModelCheck:
 
 OTHER_KIND = ("wrong_task", "unknown_architecture", "own_code", "missing_head")
 ABSENT = ("unknown_model", "bad_model_id")
+TOKENIZE = "tokenize"
 
 
 def check(model_id: object, task: str) -> ModelCheck:
@@ -76,14 +77,35 @@ def check(model_id: object, task: str) -> ModelCheck:
         with download.plain(name):
             return _painter(found) if task == painter_files.TASK else _model(found)
     except VisitorError as error:
-        if error.key in ABSENT:
-            found = replace(found, exists=False)
-        if error.key in OTHER_KIND:
-            found = replace(found, exists=True, fits_task=False)
-        return replace(
-            found, problem=error, gated=found.gated or error.key == "gated", fits_memory=error.key != "too_big",
-            safetensors=False if error.key == "pickle_only" else found.safetensors,
-        )  # fmt: skip
+        return _refused(found, error)
+
+
+def check_tokenizer(model_id: object) -> ModelCheck:
+    """As `check`, for a model's tokenizer alone: no weights are counted, and any model's will do."""
+    found = ModelCheck(str(model_id)[:200], TOKENIZE)
+    try:
+        here = hub.tokenizer_here(hub.check_id(model_id))
+        if here is not None:
+            return replace(found, state="cached" if here.source == "cache" else "pocket", exists=True, fits_task=True)
+        with download.plain(found.id):
+            there = hub.look_up(found.id)
+            found = replace(found, exists=True, gated=there.gated, license=there.license)
+            wanted = hub.choose_tokenizer(there)
+        found = replace(found, fits_task=True, download=sum(wanted.values()), files=wanted)
+        return _fits(found, 0)
+    except VisitorError as error:
+        return _refused(found, error)
+
+
+def _refused(found: ModelCheck, error: VisitorError) -> ModelCheck:
+    if error.key in ABSENT:
+        found = replace(found, exists=False)
+    if error.key in OTHER_KIND:
+        found = replace(found, exists=True, fits_task=False)
+    return replace(
+        found, problem=error, gated=found.gated or error.key == "gated", fits_memory=error.key != "too_big",
+        safetensors=False if error.key == "pickle_only" else found.safetensors,
+    )  # fmt: skip
 
 
 def _model(found: ModelCheck) -> ModelCheck:
@@ -122,8 +144,8 @@ def _painter(found: ModelCheck) -> ModelCheck:
         found, state=state, exists=True, fits_task=True, safetensors=not files.allow_pickle, parameters=count or None,
         download=size, files={} if files.folder is not None else files.files,
     )  # fmt: skip
-    # What fits depends on the device, which only a loaded torch can tell: painters._place decides.
-    return _fits(found, 0)
+    problem = painters.refusal(files)  # what fits depends on the device, and in which precision it paints
+    return _fits(found, 0) if problem is None else replace(found, fits_memory=False, problem=problem)
 
 
 def _fits(found: ModelCheck, needed: int) -> ModelCheck:

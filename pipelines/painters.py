@@ -23,7 +23,19 @@ from pipelines.painter_files import TASK, PainterFiles
 from pipelines.painter_habits import Habits, habits
 from settings import SETTINGS
 
-__all__ = ["POCKET", "TASK", "Habits", "Painter", "default_model", "habits", "memory_mb", "offered", "use", "warm_up"]
+__all__ = [
+    "POCKET",
+    "TASK",
+    "Habits",
+    "Painter",
+    "default_model",
+    "habits",
+    "memory_mb",
+    "offered",
+    "refusal",
+    "use",
+    "warm_up",
+]
 log = logging.getLogger(__name__)
 
 POCKET = "pocket/flux-emoji"
@@ -86,6 +98,15 @@ def default_model() -> str:
 def memory_mb() -> int:
     """Return the memory a painter may take here, in MB of 10^6: free GPU memory, or what models may take of the RAM."""
     return _room() // 1_000_000
+
+
+def refusal(files: PainterFiles) -> VisitorError | None:
+    """Return the error that `use` would raise because the painter does not fit this machine as it is now; or None."""
+    try:
+        _place(files, _room())
+    except VisitorError as error:
+        return error
+    return None
 
 
 @contextmanager

@@ -24,6 +24,10 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 TASK = "text-to-image"
+# Who may be asked; a test holds it against huggingface_hub's own table.
+PROVIDERS = ("fal-ai", "hf-inference", "nscale", "replicate", "together", "wavespeed", "zai-org")
+# What the page suggests where the chosen model runs on this machine only: open, and painted in four steps.
+DEFAULT = "black-forest-labs/FLUX.1-schnell"
 # Larger pictures are made smaller.
 MOST_SIDE = 2048
 

@@ -1,4 +1,4 @@
-"""Where a text task runs: on this machine, or at an inference provider with the visitor's own token.
+"""Where a task runs: on this machine, or at an inference provider with the visitor's own token.
 
 The token lives in its field and in the request it is sent with; links, storage, logs and errors do not hold it.
 """
@@ -21,6 +21,7 @@ HERE, ELSEWHERE = "here", "elsewhere"
 # What keeps a model from running here, and need not keep it from running there.
 OFFERED = (
     "too_big",
+    "painter_too_big",
     "disk_full",
     "out_of_memory",
     "needs_hub",
@@ -33,7 +34,7 @@ OFFERED = (
 
 @dataclass(frozen=True)
 class At:
-    """What a visitor chose for running elsewhere."""
+    """What a visitor chose for running elsewhere: a token of the visitor's own, and which provider."""
 
     token: Any = field(repr=False)
     provider: Any
@@ -42,13 +43,17 @@ class At:
 class Switch:
     """The switch, and the token and the provider below it, which are there once they are needed.
 
+    Args:
+        name: Prefix of the components' elem_id.
+        offered: Names of the providers that may be asked.
+
     Attributes:
         inputs: Three components, the last of what a handler made by `either` takes.
     """
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, offered: tuple[str, ...] = remote_texts.PROVIDERS) -> None:
         choices = [(label("where.here"), HERE), (label("where.elsewhere"), ELSEWHERE)]
-        providers = [(label("where.provider_auto"), "auto"), *((each, each) for each in remote_texts.PROVIDERS)]
+        providers = [(label("where.provider_auto"), "auto"), *((each, each) for each in offered)]
         self.where = gr.Radio(
             choices,
             value=HERE,

@@ -19,7 +19,7 @@ from pipelines.model_stage import Stage
 from tabs._i18n import label, language, say, sentence
 from tabs._progress import line, mb, moving
 
-__all__ = ["ModelLine", "badge", "moving"]
+__all__ = ["ModelLine", "badge", "is_here", "moving"]
 TICK_S = 1.0
 LANE = {"concurrency_id": "model_check", "concurrency_limit": 8}
 LATER = ("gated", "too_big", "disk_full", "painter_too_big")
@@ -55,25 +55,35 @@ class ModelLine:
         self.chosen = gr.State({"model": "", "idle": ""})
 
     def wire(self, pickers: dict[str, gr.Dropdown], switch: gr.Radio | None = None) -> None:
-        """Follow the pickers of a tab: {task: picker}; `switch` shows another of them."""
+        """Follow the pickers of a tab: {task: picker}; `switch` shows another of them, by its task."""
         outputs = [self.line, self.halt, self.clock, self.chosen]
         quiet = {"show_progress": "hidden", "api_visibility": "private"}
+        asking = {"trigger_mode": "always_last", **LANE, **quiet}
         for task, picker in pickers.items():
-            picker.change(self._chooser(task), picker, outputs, trigger_mode="always_last", **LANE, **quiet)
+            picker.change(self._chooser(task), picker, outputs, **asking)
         if switch is not None:
-            switch.change(_nothing, None, outputs, queue=False, **quiet)
+            switch.change(self._switcher(list(pickers)), [switch, *pickers.values()], outputs, **asking)
         self.clock.tick(self._follow, self.chosen, outputs, queue=False, **quiet)
         self.halt.click(self._halt, self.chosen, outputs, queue=False, **quiet)
 
     def _chooser(self, task: str) -> Callable[..., Iterator[list[Any]]]:
         def choose(model: Any, request: gr.Request) -> Iterator[list[Any]]:
             name = model.strip() if isinstance(model, str) else ""
-            if name and not _is_here(name):
+            if name and not is_here(name):
                 asking = moving(Stage("checking"), language(request))
                 yield [asking, gr.update(visible=True), gr.Timer(active=False), {"model": name, "idle": ""}]
             yield self._choose(task, model, request)
 
         return choose
+
+    def _switcher(self, tasks: list[str]) -> Callable[..., Iterator[list[Any]]]:
+        """Return what tells of the model that stands in the form of the task that is shown now."""
+
+        def switch(request: gr.Request, task: str, *models: Any) -> Iterator[list[Any]]:
+            if task in tasks:
+                yield from self._chooser(task)(models[tasks.index(task)], request)
+
+        return switch
 
     def _choose(self, task: str, model: Any, request: gr.Request) -> list[Any]:
         lang, name = language(request), model.strip() if isinstance(model, str) else ""
@@ -87,7 +97,7 @@ class ModelLine:
     def _follow(self, chosen: dict[str, str], request: gr.Request) -> list[Any]:
         lang, now = language(request), self._stage(chosen["model"])
         if now.stage == "none":
-            here = _is_here(chosen["model"])
+            here = is_here(chosen["model"])
             idle = _here(lang, "cached") if here else chosen["idle"]
             return [idle, gr.update(visible=False), gr.Timer(active=not here), {**chosen, "idle": idle}]
         if now.stage == "ready":
@@ -101,33 +111,42 @@ class ModelLine:
         return [said, gr.update(visible=False), gr.skip(), gr.skip()]
 
 
-def badge(found: ModelCheck, lang: str) -> str:
-    """Return what is known of a model that nobody is waiting for, as HTML."""
+def badge(found: ModelCheck, lang: str, named: str = "", cost: str = "model.remote") -> str:
+    """Return what is known of a model that nobody is waiting for, as HTML.
+
+    Args:
+        found: What `check` told.
+        lang: "ko" or "en".
+        named: The model's id, where several lines stand together.
+        cost: Key of the sentence that tells the bytes.
+    """
+    start = f"{named} · " if named else ""
     if found.problem is not None and found.problem.key == "stopped":
-        return line("stopped", say(lang, "model.not_asked"))
+        return line("stopped", start + say(lang, "model.not_asked"))
     if found.problem is not None:
         kind = found.problem.key if found.problem.key in LATER else "unusable"
         name = {"gated": "gated", "unusable": "unusable"}.get(kind, "too_big")
-        return line(name, f"{say(lang, f'model.{name}')} · {sentence(found.problem, lang)}")
+        return line(name, f"{start}{say(lang, f'model.{name}')} · {sentence(found.problem, lang)}")
     if found.state != "remote":
-        return _here(lang, found.state)
-    facts = [say(lang, "model.remote", mb=mb(found.download))]
+        return _here(lang, found.state, start)
+    facts = [say(lang, cost, mb=mb(found.download))]
     if found.parameters:
         facts.append(say(lang, "model.parameters", millions=mb(found.parameters)))
     facts += [found.license] if found.license else []
     facts += [say(lang, "model.gated")] if found.gated else []
-    return line("remote", " · ".join(facts))
+    return line("remote", start + " · ".join(facts))
 
 
 def _nothing() -> list[Any]:
     return ["", gr.update(visible=False), gr.Timer(active=False), {"model": "", "idle": ""}]
 
 
-def _here(lang: str, state: str) -> str:
-    return line(state, say(lang, f"model.{state}"))
+def _here(lang: str, state: str, start: str = "") -> str:
+    return line(state, start + say(lang, f"model.{state}"))
 
 
-def _is_here(model_id: str) -> bool:
+def is_here(model_id: str) -> bool:
+    """Tell whether a model costs nothing, since it is on this machine."""
     try:
         return hub.state(hub.check_id(model_id)) != "remote"
     except VisitorError:

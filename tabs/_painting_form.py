@@ -10,7 +10,7 @@ from typing import Any
 
 import gradio as gr
 
-from pipelines import hub, painters, picture_files
+from pipelines import hub, painters, picture_files, remote_pictures
 from pipelines.errors import VisitorError
 
 FIELDS = 8
@@ -43,6 +43,13 @@ def of_model(model: str | None) -> list[Any]:
         gr.skip(),
         gr.update(visible=habits.negative_prompt),
     ]
+
+
+def at_provider(model: str | None) -> list[Any]:
+    """Return the model and its options once a provider paints: a model of this machine alone gives way to another."""
+    if model and not model.strip().startswith("pocket/"):
+        return [gr.skip()] * (FIELDS - 1)
+    return [remote_pictures.DEFAULT, *of_model(remote_pictures.DEFAULT)]
 
 
 def filled(found: dict[str, Any]) -> list[Any]:

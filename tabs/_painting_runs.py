@@ -9,7 +9,6 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import gradio as gr
@@ -17,7 +16,7 @@ import gradio as gr
 from pipelines import catalog, image_generation
 from pipelines.errors import VisitorError
 from pipelines.run import Run
-from tabs import _painting_form, _painting_views, _ui
+from tabs import _elsewhere, _painting_form, _painting_views, _ui
 from tabs._jobs import Prepared, Shows
 
 LEAST_SHOWN = 512
@@ -57,12 +56,11 @@ class Made:
 
 
 def one(paint: Paint, elsewhere: Paint, wish: Callable[..., Any], *values: Any) -> Prepared:
-    """Prepare a run from the form's values, then whether a provider paints, then the visitor's token for it."""
-    *values, remote, token = values
+    """Prepare a run from the form's values, then the switch's: where it is painted, the token, the provider."""
+    *values, where, token, provider = values
     asked = _painting_form.arguments(tuple(values))
     wished = wish(**asked)
-    if remote:
-        paint = partial(_at_provider, elsewhere, str(token or "").strip() or None)
+    paint = _painter(paint, elsewhere, where, _elsewhere.At(token, provider))
 
     def work(stop: threading.Event) -> Iterator[Moment | Made]:
         painted = yield from _painted(paint, wished, stop, (1, 1))
@@ -71,14 +69,15 @@ def one(paint: Paint, elsewhere: Paint, wish: Callable[..., Any], *values: Any) 
     return work, asked, weigh
 
 
-def two(paint: Paint, wish: Callable[..., Any], *values: Any) -> Prepared:
-    """Prepare a comparison from the form's values, then the second prompt, then the last run's parameters."""
-    *values, second, last = values
+def two(paint: Paint, elsewhere: Paint, wish: Callable[..., Any], *values: Any) -> Prepared:
+    """Prepare a comparison from the form's values, the second prompt, the last run's parameters, and the switch's."""
+    *values, second, last, where, token, provider = values
     held = _painting_form.arguments(tuple(values))
     asked = held | {"count": 1}
     if asked["seed"] is None and last.get("prompt") == str(asked["prompt"]).strip():
         asked["seed"] = last["seed"]  # the picture that stands there is the one to compare with
     first = wish(**asked)
+    paint = _painter(paint, elsewhere, where, _elsewhere.At(token, provider))
     other = wish(**asked | {"prompt": second, "seed": first.seed})
 
     def work(stop: threading.Event) -> Iterator[Moment | Made]:
@@ -113,7 +112,7 @@ def shows(second: bool = False) -> Shows:
         return [*_shown(event, last, lang), *same]
 
     def failed(error: Exception, _: Any, lang: str) -> list[Any]:
-        return [_ui.error_html(error, lang), "", gr.skip(), gr.skip(), *same]
+        return [_elsewhere.error_html(error, lang), "", gr.skip(), gr.skip(), *same]
 
     return Shows(begun, event, failed)
 
@@ -137,15 +136,32 @@ def _shown(event: Moment | Made | None, last: Moment | Made | None, lang: str) -
 def _painted(
     paint: Paint, asked: Any, stop: threading.Event, part: tuple[int, int]
 ) -> Generator[Moment, None, image_generation.Painted]:
-    for event in paint(asked, stop):
+    for event in paint(asked, _Part(stop)):
         if isinstance(event, image_generation.Painted):
             return event
         yield Moment(event, _side(asked), part)
     raise VisitorError("stopped")
 
 
-def _at_provider(elsewhere: Paint, token: str | None, asked: Any, stop: threading.Event) -> Iterator[Any]:
-    return elsewhere(asked, token, stop=stop)
+class _Part(threading.Event):
+    """What stops one picture of a run: whatever stops the run, and its painter's own end, which leaves the next one."""
+
+    def __init__(self, whole: threading.Event) -> None:
+        super().__init__()
+        self._whole = whole
+
+    def is_set(self) -> bool:
+        return super().is_set() or self._whole.is_set()
+
+    def wait(self, timeout: float | None = None) -> bool:
+        return self._whole.wait(timeout) or super().is_set()
+
+
+def _painter(here: Paint, elsewhere: Paint, where: Any, at: _elsewhere.At) -> Paint:
+    """Return what paints: this machine, or a provider with the visitor's own token."""
+    if where != _elsewhere.ELSEWHERE:
+        return here
+    return lambda asked, stop: elsewhere(asked, str(at.token or "").strip() or None, at.provider, stop=stop)
 
 
 def _side(asked: Any) -> int:

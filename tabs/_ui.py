@@ -6,6 +6,7 @@ import html
 import json
 import logging
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -23,6 +24,7 @@ TEXT_LANE = {"concurrency_id": "text", "concurrency_limit": 32}
 # Pictures take turns in pipelines.lane; here they only keep out of the text tasks' way.
 IMAGE_LANE = {"concurrency_id": "images", "concurrency_limit": 24}
 POLL_S = 0.4
+AGAIN_S = 3.0
 
 
 def opening(key: str, examples: Sequence[tuple[str, str, dict[str, str]]], run: bool = True) -> gr.HTML:
@@ -231,11 +233,12 @@ def watched(
         worker = threading.Thread(target=lambda: done.append(quick(request, *values)), daemon=True)
         worker.start()
         worker.join(POLL_S)
-        said = ""
+        said, when = "", 0.0
         while worker.is_alive():
             line = waiting(language(request), names and names(*values))
-            if line != said:  # each event costs the browser time
-                said = line
+            # Each event costs the browser time; but an earlier event that ends late may have wiped the line away.
+            if line != said or time.monotonic() - when > AGAIN_S:
+                said, when = line, time.monotonic()
                 yield [line, *[gr.skip()] * outputs]
             worker.join(POLL_S)
         yield done[0]

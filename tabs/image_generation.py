@@ -2,7 +2,8 @@
 
 The visitor writes what the picture shows and sees every step, then the picture with its parameters, which the PNG
 carries too: dropped in again, it fills the form. A second prompt with the same seed is laid over the first. Earlier
-pictures stay in the visitor's own browser. A run goes on while the page is loaded anew or its connection is gone.
+pictures stay in the visitor's own browser. A run goes on while the page is loaded anew or its connection is gone. A
+switch lets an inference provider paint (tabs/_elsewhere.py).
 """
 
 from __future__ import annotations
@@ -14,10 +15,10 @@ from typing import Any
 
 import gradio as gr
 
-from pipelines import hub, image_generation, images, painters, picture_files, remote_pictures
+from pipelines import image_generation, images, painters, picture_files, remote_pictures
 from pipelines.errors import VisitorError
 from pipelines.lane import Waiting
-from tabs import _jobs, _model_line, _page, _painting_form, _painting_runs, _painting_views, _ui
+from tabs import _elsewhere, _jobs, _model_line, _page, _painting_form, _painting_runs, _painting_views, _ui
 from tabs._i18n import label, language
 
 TITLE = "tab.image_generation"
@@ -46,7 +47,7 @@ def build(
         paint: (wish, stop) -> what happens on the way, and the pictures in the end.
         wish: (prompt, model, steps, guidance, seed, width, height, count, negative_prompt) -> a valid wish.
         expected: () -> what a click now would wait for.
-        elsewhere: (wish, token, stop=…) -> as `paint`, by an inference provider.
+        elsewhere: (wish, token, provider, stop=…) -> as `paint`, by an inference provider.
     """
     with gr.Blocks() as page:
         last = gr.State({})
@@ -66,17 +67,18 @@ def build(
             form.run,
             partial(_painting_runs.one, paint, elsewhere, wish),
             _painting_runs.shows(),
-            [*form.inputs, form.remote, form.token],
+            [*form.inputs, *form.switch.inputs],
             [form.error, *shown],
-            secret=form.token,
+            secret=form.switch.token,
             **quiet,
         )
         two.wire(
             form.compare,
-            partial(_painting_runs.two, paint, wish),
+            partial(_painting_runs.two, paint, elsewhere, wish),
             _painting_runs.shows(second=True),
-            [*form.inputs, form.second, last],
+            [*form.inputs, form.second, last, *form.switch.inputs],
             [form.compare_error, *shown, form.second],
+            secret=form.switch.token,
             **quiet,
         )
         _jobs.stopper(form.stop, one, two, **quiet)
@@ -87,6 +89,8 @@ def build(
         # Only what a visitor chooses takes the model's habits; what is read from a picture brings its own values.
         form.line.wire({painters.TASK: form.model})
         form.model.input(_painting_form.of_model, form.model, form.inputs[2:], queue=False, **quiet)
+        where = [form.switch.where, form.model]
+        form.switch.where.input(_moved, where, form.inputs[1:], queue=False, **quiet)
         _ui.on_link("image_generation").click(_from_link, None, filled, queue=False, **quiet)
         ask = gr.Button("", visible="hidden", elem_id="mc-paint-ask")  # pressed by image_generation.js while one looks
         ask.click(_expecting(expected), None, form.queue, queue=False, **quiet)
@@ -109,7 +113,7 @@ class _Form:
         self.prompt = _words("prompt", lines=2)
         self.model = _ui.model_picker(painters.TASK, "mc-image_generation-model")
         self.model.choices[0] = (label("paint.model_auto"), "")
-        self.line = _model_line.ModelLine("image_generation")
+        self.line = _model_line.ModelLine("image_generation", more=_elsewhere.offer)
         with gr.Accordion(label("ui.options"), open=False, elem_classes="mc-options"):
             self.size = gr.Radio(**_painting_form.sizes(habits), elem_classes="mc-paint-size", **_named("size"))
             self.steps = gr.Slider(1, habits.most_steps, value=habits.steps, step=1, **_named("steps"))
@@ -120,6 +124,7 @@ class _Form:
         self.run, self.stop = _ui.run_row(stop=True)
         self.queue = gr.HTML("", elem_classes="mc-paint-queue")
         self.error = _ui.error_line()
+        self.switch = _elsewhere.Switch("image_generation", remote_pictures.PROVIDERS)
         with gr.Accordion(label("paint.compare_title"), open=False, elem_id="mc-paint-twice"):
             self.second = _words("second", lines=1, info=label("paint.compare_info"))
             self.compare = gr.Button(label("paint.compare"), size="sm", elem_classes="mc-paint-go")
@@ -129,12 +134,6 @@ class _Form:
                 file_types=["image"], height=96, show_label=False, elem_classes="mc-paint-file", **_named("file")
             )
             self.file_error = _ui.error_line()
-        # The token has no class of a field: links and the history must not hold it.
-        with gr.Accordion(
-            label("paint.remote_title"), open=False, elem_id="mc-paint-remote", visible=not hub.offline()
-        ):
-            self.remote = gr.Checkbox(info=label("paint.remote_info"), **_named("remote"))
-            self.token = gr.Textbox(type="password", info=label("paint.token_info"), **_named("token"))
         self.file.preprocess = lambda payload: payload.path if payload else None  # opened by pipelines.images only
         self.inputs = [
             self.prompt,
@@ -154,6 +153,12 @@ def _named(name: str) -> dict[str, Any]:
 
 def _words(name: str, **options: Any) -> gr.Textbox:
     return gr.Textbox(max_lines=5, elem_classes="mc-field", **_named(name), **options)
+
+
+def _moved(where: Any, model: str | None) -> list[Any]:
+    """Fill in a model that a provider may have, once one paints and none such is chosen."""
+    skip = [gr.skip()] * (_painting_form.FIELDS - 1)
+    return _painting_form.at_provider(model) if where == _elsewhere.ELSEWHERE else skip
 
 
 def _expecting(expected: Callable[[], Waiting]) -> Callable[[gr.Request], str]:

@@ -17,11 +17,11 @@ from typing import Any
 
 import gradio as gr
 
-from pipelines import catalog, importance, sentiment, table_files
+from pipelines import catalog, importance, model_check, sentiment, table_files
 from pipelines.errors import VisitorError
 from pipelines.run import Run
 from settings import ROOT
-from tabs import _jobs, _page, _sentiment_views, _ui
+from tabs import _cost_lines, _jobs, _page, _sentiment_views, _ui
 from tabs._i18n import both, label, language, say
 
 TITLE = "tab.sentiment"
@@ -54,6 +54,7 @@ def build(
     compare: Callable[..., Iterator[Run]] = sentiment.compare_each,
     explain: Callable[..., Run] = importance.explain,
     working: Callable[[], list[str]] = sentiment.working_models,
+    check: Callable[..., model_check.ModelCheck] = model_check.check,
 ) -> gr.Blocks:
     """Build the tab.
 
@@ -61,6 +62,7 @@ def build(
         compare: (texts, models, gold) -> the comparison after each model.
         explain: (text, model, method) -> the weight of each word.
         working: () -> ids of the models ticked at first: those that answer without a download.
+        check: (model id, task) -> whether it can be used, and what it costs.
     """
     with gr.Blocks() as page:
         shown = gr.State(None)
@@ -95,6 +97,7 @@ def build(
                     others = gr.Textbox(
                         label=label("sentiment.others"), info=label("sentiment.others_info"), max_lines=1
                     )
+                costs = _cost_lines.CostLines("sentiment", partial(check, task="sentiment"), sentiment.MAX_MODELS)
                 run, stop = _ui.run_row(stop=True)
                 error = _ui.error_line()
                 halt = _ui.halt_row("sentiment")
@@ -108,7 +111,8 @@ def build(
         quiet = {"show_progress": "hidden", "show_progress_on": error, "api_visibility": "private"}
         lane = quiet | _ui.TEXT_LANE | {"trigger_mode": "once"}
         opened = _ui.on_link("sentiment")
-        opened.click(_from_link, None, [text, models, others], queue=False, **quiet)
+        linked = opened.click(_from_link, None, [text, models, others], queue=False, **quiet)
+        costs.wire([models.change, others.blur, others.submit], _names, [models, others], after=linked)
         upload.upload(_ui.guarded(_read_file), upload, [error, text], queue=False, **quiet)
         kept = _jobs.Kept("sentiment")
         form = [text, models, others]

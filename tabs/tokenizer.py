@@ -17,12 +17,12 @@ from typing import Any, NamedTuple
 
 import gradio as gr
 
-from pipelines import bpe, catalog, hub, loading, tokenizer, vocabulary
+from pipelines import bpe, catalog, hub, loading, model_check, tokenizer, vocabulary
 from pipelines.errors import VisitorError
 from pipelines.run import Run
 from pipelines.simple_tokenizers import SIMPLE
 from settings import ROOT
-from tabs import _page, _tokens, _ui
+from tabs import _cost_lines, _page, _tokens, _ui
 from tabs import _token_tools as tools
 from tabs._i18n import both, label, language, say, sentence
 
@@ -47,6 +47,7 @@ class Functions:
     lookup: Callable[..., dict] = vocabulary.lookup
     chat_view: Callable[..., dict] = vocabulary.chat_view
     learn_bpe: Callable[..., dict] = bpe.learn_bpe
+    check: Callable[[str], model_check.ModelCheck] = model_check.check_tokenizer
 
 
 class Form(NamedTuple):
@@ -87,6 +88,10 @@ def build(do: Functions | None = None) -> gr.Blocks:
                     elem_classes="mc-field",
                 )
                 names = _picker()
+                costs = _cost_lines.CostLines(
+                    "tokenizer", do.check, tokenizer.MOST_TOKENIZERS, here=_here, cost="tokenizer.cost"
+                )
+                bring = gr.Button(label("tokenizer.fetch"), size="sm", elem_classes="tk-fetch")
                 with gr.Accordion(label("ui.options"), open=False):
                     special = gr.Checkbox(True, label=label("tokenizer.add_special_tokens"))
                     truncation = gr.Checkbox(False, label=label("tokenizer.truncation"))
@@ -118,14 +123,17 @@ def build(do: Functions | None = None) -> gr.Blocks:
         waiting = quiet | {"concurrency_id": "tokenizer", "concurrency_limit": 8, "trigger_mode": "always_last"}
         show_ids.input(None, show_ids, None, js=SHOW_IDS)
         live, looking = _ui.guarded(partial(_live, do), outputs=2), _ui.guarded(partial(_look, do))
-        # A tokenizer that is not here yet is fetched when it is chosen, with a line that says how far; typing never
-        # waits for one.
-        fetching = _ui.watched(
-            partial(_live, do, fetch=True), outputs=2, names=lambda *values: Form(*values).names or []
+        # A listed tokenizer that is not here yet is fetched when it is chosen, with a line that says how far; one whose
+        # id was typed once its cost has been seen; typing a text never waits for one.
+        fetching, bringing = (
+            _ui.watched(partial(_live, do, fetch=which), outputs=2, names=lambda *values: Form(*values).names or [])
+            for which in (_listed, lambda name: True)
         )
         # A textbox's "input" event comes from key presses alone: pasting, deleting and Hangul in composition have none.
         gr.on([text.change, special.change, truncation.change, max_length.change], live, form, shown, **at_once)
         names.change(fetching, form, shown, **waiting)
+        bring.click(bringing, form, shown, **waiting)
+        costs.wire([names.change], _typed, [names])
         halt.click(_ui.halting(lambda chosen: chosen or []), names, None, queue=False, **quiet)
         looked = tool.input(lambda chosen: [gr.update(visible=name == chosen) for name in groups], tool,
                             list(groups.values()), queue=False, **quiet)  # fmt: skip
@@ -214,7 +222,15 @@ def _here(name: str) -> bool:
         return False
 
 
-def _live(do: Functions, lang: str, *values: Any, fetch: bool = False) -> list[Any]:
+def _listed(name: str) -> bool:
+    return name in SIMPLE or catalog.card(name) is not None
+
+
+def _typed(names: list[str] | None) -> list[str]:
+    return [name for name in names or [] if not _listed(name)]
+
+
+def _live(do: Functions, lang: str, *values: Any, fetch: Callable[[str], bool] | None = None) -> list[Any]:
     """Recolour the text, and bring the open tool up to date unless the text is long."""
     form = Form(*values)
     if not (form.text or "").strip():
@@ -255,15 +271,15 @@ def _options(form: Form) -> dict[str, Any]:
     return found if form.max_length is None else found | {"max_length": form.max_length}
 
 
-def _answer(do: Functions, form: Form, lang: str, fetch: bool) -> str:
+def _answer(do: Functions, form: Form, lang: str, fetch: Callable[[str], bool] | None) -> str:
     """The text as each tokenizer cuts it; one that fails says so in its place and leaves the others."""
     names = list(dict.fromkeys(form.names))[: tokenizer.MOST_TOKENIZERS]
     entries: dict[str, dict] = {}
     failed: dict[str, str] = {}
     spent = 0.0
     for name in names:
-        if not fetch and not _here(name):
-            failed[name] = say(lang, "tokenizer.not_loaded")
+        if not _here(name) and not (fetch and fetch(name)):
+            failed[name] = say(lang, "tokenizer.not_loaded" if _listed(name) else "tokenizer.not_fetched")
             continue
         try:
             run = do.tokenize(form.text, [name], **_options(form))

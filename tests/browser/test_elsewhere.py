@@ -1,8 +1,9 @@
-"""The switch "this machine / Inference Providers" of the text tab, in a real browser, with a router on this machine."""
+"""The switch "this machine / Inference Providers" of the text and picture tabs, with a router on this machine."""
 
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 from playwright.sync_api import expect
@@ -13,6 +14,7 @@ from tests.hub.local_provider import Answer, LocalProvider, offer
 
 TOKEN = "hf_browserVisitor"
 READER, WRITER = "owner/reader", "owner/writer"
+PAINTER = "black-forest-labs/FLUX.1-schnell"
 SOON = {"timeout": 20_000}
 
 
@@ -21,6 +23,7 @@ def provider():
     with LocalProvider() as server:
         server.offers[READER] = offer("hf-inference", task="text-classification")
         server.offers[WRITER] = offer("together", task="conversational")
+        server.offers[PAINTER] = offer("hf-inference", "fal-ai")
         yield server
 
 
@@ -48,9 +51,9 @@ def fill(page, task, model, **fields):
         page.locator(f"#mc-text_tasks-{task}-{name} textarea").fill(value)
 
 
-def go_elsewhere(page, token):
-    page.locator("#mc-text_tasks-where").get_by_text("Inference Providers", exact=True).click()
-    field = page.locator("#mc-text_tasks-token input")
+def go_elsewhere(page, token, tab="text_tasks"):
+    page.locator(f"#mc-{tab}-where").get_by_text("Inference Providers", exact=True).click()
+    field = page.locator(f"#mc-{tab}-token input")
     field.wait_for()
     field.fill(token)
 
@@ -162,4 +165,59 @@ def test_what_does_not_fit_here_is_offered_there(visit, language, width):
     assert fits(page)
     offered.click()
     page.locator("#mc-text_tasks-token input").wait_for()
+    expect(line).to_be_hidden()
+
+
+@pytest.mark.parametrize(("language", "width"), [("en", 1280), ("ko", 390)])
+def test_a_picture_that_does_not_fit_here_is_painted_there(visit, provider, language, width):
+    page = visit(language, width, "/?tab=image_generation")
+    page.locator("#mc-image_generation-prompt textarea").fill("a red apple")
+    expect(page.locator("#mc-image_generation-token")).to_have_count(0)
+    run(page)
+    offered = page.locator(".mc-error-line .mc-offer button")
+    expect(offered).to_be_visible(timeout=60_000)
+    assert fits(page)
+    offered.click()
+    token = page.locator("#mc-image_generation-token input")
+    token.wait_for()
+    expect(offered).to_be_hidden()
+    # The pocket model runs here only: one that providers have stands in its place, with its own options.
+    expect(page.locator("#mc-image_generation-model input")).to_have_value(re.compile(PAINTER), **SOON)
+    run(page)
+    error = page.locator(".mc-error >> visible=true")
+    expect(error).to_contain_text("huggingface.co/settings/tokens", **SOON)
+    token.fill(TOKEN)
+    box = page.locator("#mc-image_generation-provider input")
+    box.fill("fal-ai")
+    box.press("Enter")
+    run(page)
+    panel = page.locator(".mc-paint .mc-panel").first
+    expect(panel.locator(".mc-timing")).to_contain_text("Inference Providers · fal-ai", timeout=60_000)
+    (order,) = provider.asked("POST")
+    assert order.path.startswith("/router/fal-ai/") and order.body["prompt"] == "a red apple"
+    assert (order.body["image_size"]["width"], order.body["num_inference_steps"]) == (1024, 4)
+    assert order.headers["authorization"] == f"Bearer {TOKEN}"
+    panel.locator(".mc-code summary").click()
+    code = panel.locator(".mc-code pre").inner_text()
+    assert "InferenceClient" in code and TOKEN not in code
+    assert nowhere(page, TOKEN) and fits(page)
+
+
+def test_two_prompts_with_one_seed_are_painted_there_too(visit, provider):
+    page = visit("en", path=f"/?tab=image_generation&prompt=a+red+apple&model={PAINTER}&seed=5")
+    go_elsewhere(page, TOKEN, "image_generation")
+    page.locator("#mc-paint-twice button").first.click()
+    page.locator("#mc-image_generation-second textarea").fill("a blue apple")
+    page.locator(".mc-paint-go").click()
+    expect(page.locator(".mc-paint-compare")).to_be_visible(timeout=60_000)
+    sent = [order.body["parameters"]["seed"] for order in provider.asked("POST")]
+    assert sent == [5, 5] and nowhere(page, TOKEN)
+
+
+def test_a_painter_too_large_for_this_machine_says_so_when_it_is_chosen(visit, provider):
+    page = visit("en", path="/?tab=image_generation&model=pocket/flux-emoji")
+    line = page.locator("#mc-image_generation-model-line")
+    expect(line).to_contain_text("Too big for this machine", timeout=60_000)
+    line.locator(".mc-offer button").click()
+    page.locator("#mc-image_generation-token input").wait_for()
     expect(line).to_be_hidden()

@@ -15,7 +15,7 @@ MODEL, OTHER, THIRD = "someone/raw", "someone/other", "someone/third"
 @pytest.fixture(scope="module")
 def hub(tmp_path_factory):
     with LocalHub(tmp_path_factory.mktemp("repositories")) as running:
-        for name in (MODEL, OTHER, THIRD):
+        for name in (MODEL, OTHER, THIRD, "someone/fourth"):
             raw_models.classifier(running.root / name)
         raw_models.classifier(running.root / "someone/masks", architectures=["BertForMaskedLM"])
         yield running
@@ -90,8 +90,16 @@ def test_the_sentiment_tab_tells_of_each_model_on_its_way_and_stops_it(visit, hu
 @pytest.mark.parametrize(("language", "width"), [("en", 1280), ("ko", 390)])
 def test_the_tokenizer_tab_fetches_with_a_line_and_a_stop(visit, hub, language, width):
     hub.mend()
+    hub.requests.clear()
     hub.fail(THIRD, "stalled", "vocab.txt")
     page = visit(language, width, f"/?tab=tokenizer&text=A+good+text&model={THIRD}")
+    # A typed id says first what it costs; nothing is fetched before it is asked for.
+    costs, fetch = page.locator("#mc-tokenizer-costs"), page.locator(".tk-fetch")
+    expect(costs).to_contain_text("MB to fetch" if language == "en" else "MB를 받아요", timeout=120_000)
+    expect(costs).to_contain_text(f"{THIRD} · ")
+    assert f"GET /{THIRD}/resolve" not in " ".join(hub.paths())
+    expect(page.locator(".tk-answer")).to_contain_text("Fetch the tokenizer" if language == "en" else "토크나이저 받기")
+    fetch.click()
     line = page.locator(".mc-left .mc-wait:visible")
     expect(line).to_contain_text(THIRD, timeout=120_000)
     halt = page.locator("#mc-tokenizer-halt")
@@ -99,6 +107,38 @@ def test_the_tokenizer_tab_fetches_with_a_line_and_a_stop(visit, hub, language, 
     said = page.locator(".tk-answer").filter(has_text="Stopped" if language == "en" else "멈췄")
     expect(said).to_be_visible(timeout=60_000)
     expect(halt).to_be_hidden()
+
+
+@pytest.mark.parametrize(("language", "width"), [("en", 1280), ("ko", 390)])
+def test_the_sentiment_tab_tells_what_typed_ids_cost_before_they_run(visit, hub, language, width):
+    hub.mend()
+    page = visit(language, width, "/?tab=sentiment&text=A+good+text&model=pocket/sentiment-en,someone/fourth")
+    costs = page.locator("#mc-sentiment-costs")
+    expect(costs).to_contain_text("2.0 MB", timeout=60_000)
+    expect(costs).to_contain_text("someone/fourth · ")
+    page.locator(".mc-options:visible button").first.click()
+    typed = page.locator(".mc-options:visible textarea, .mc-options:visible input[type=text]").first
+    typed.fill("someone/fourth, someone/masks")
+    typed.press("Enter")
+    expect(costs).to_contain_text("BertForMaskedLM", timeout=60_000)
+    assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+    typed.fill("someone/fourth")
+    typed.press("Enter")
+    expect(costs).not_to_contain_text("BertForMaskedLM", timeout=60_000)
+    page.locator(".mc-run:visible").first.click()
+    expect(costs.locator("p")).to_have_count(0, timeout=120_000)
+
+
+@pytest.mark.parametrize(("task", "language"), [("fill_mask", "en"), ("entities", "ko")])
+def test_a_link_to_another_task_tells_of_its_model_too(visit, hub, task, language):
+    hub.mend()
+    page = visit(language, path=f"/?tab=text_tasks&task={task}&text=A+text&model=someone/masks")
+    line = page.locator("#mc-text_tasks-model-line")
+    expect(line).to_contain_text("apache-2.0" if task == "fill_mask" else "BertForMaskedLM", timeout=60_000)
+    page.locator("#mc-text_tasks-task input[value=sentiment]").check(force=True)
+    expect(line.locator("p")).to_have_count(0, timeout=20_000)
+    page.locator(f"#mc-text_tasks-task input[value={task}]").check(force=True)
+    expect(line).to_contain_text("apache-2.0" if task == "fill_mask" else "BertForMaskedLM", timeout=60_000)
 
 
 def test_a_question_to_the_hub_can_be_stopped(visit, hub):

@@ -24,6 +24,7 @@ def alone(config: pytest.Config) -> bool:
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--kills", type=int, default=None, help="how often downloads and apps are killed (5 and 1)")
+    parser.addoption("--full-size", action="store_true", help="models of true size: 4 GB of disk, some minutes")
     parser.addoption("--all-hostile", action="store_true", help="every hostile repository instead of a sample")
 
 

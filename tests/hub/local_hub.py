@@ -66,11 +66,13 @@ class LocalHub(Faults):
     Attributes:
         url: What HF_ENDPOINT is set to.
         requests: Every request that arrived, in order.
+        pace: Bytes a second at which a body is sent; None: as fast as it goes.
     """
 
     def __init__(self, root: Path) -> None:
         super().__init__()
         self.root = Path(root)
+        self.pace: float | None = None
         self.requests: list[Request] = []
         self._hashes: dict[tuple[Path, int, int, str], str] = {}
         self._server = _Server(("127.0.0.1", 0), _Handler)
@@ -317,7 +319,10 @@ class _Handler(BaseHTTPRequestHandler):
             self.close_connection = True
             return
         # In pieces, so that progress can be seen.
+        pace, begun = self.server.hub.pace, time.monotonic()
         for start in range(0, len(body), 65536):
+            if pace:
+                time.sleep(max(0.0, begun + start / pace - time.monotonic()))
             self.wfile.write(body[start : start + 65536])
 
 

@@ -92,6 +92,31 @@ def test_only_listed_models(bare_hub, monkeypatch):
     assert check().problem.key == "not_listed" and bare_hub.requests == []
 
 
+def test_a_tokenizer_costs_its_own_files_alone(bare_hub):
+    from pipelines import hub, model_check
+
+    found = model_check.check_tokenizer(RAW)
+    assert (found.problem, found.state, found.fits_task, found.task) == (None, "remote", True, "tokenize")
+    sizes = {path.name: path.stat().st_size for path in (bare_hub.root / RAW).iterdir()}
+    del sizes[WEIGHTS]
+    assert dict(found.files) == sizes and found.download == sum(sizes.values()) and found.license == "apache-2.0"
+    assert all(request.path.startswith("/api/") for request in bare_hub.requests)
+    hub.tokenizer_files(RAW)
+    bare_hub.requests.clear()
+    found = model_check.check_tokenizer(RAW)
+    assert (found.problem, found.state, found.download, bare_hub.requests) == (None, "cached", 0, [])
+
+
+def test_a_tokenizer_that_cannot_be_had_says_why(bare_hub):
+    from pipelines import model_check
+
+    assert model_check.check_tokenizer("nobody/nothing").problem.key == "unknown_model"
+    assert model_check.check_tokenizer("not an id").problem.key == "bad_model_id"
+    bare_hub.fail(RAW, "rate_limited")
+    found = model_check.check_tokenizer(RAW)
+    assert found.problem.key == "hub_too_many" and found.exists is None
+
+
 def test_what_is_here_costs_nothing(bare_hub):
     from pipelines import hub
 

@@ -93,6 +93,34 @@ def test_what_cannot_fit_is_refused_by_the_listing_alone(painter_hub, monkeypatc
     assert files.state(SCHNELL) == "remote"
 
 
+def test_a_typed_painter_that_cannot_fit_is_refused_by_its_listing_and_the_check_says_so(painter_hub, monkeypatch):
+    from pipelines import model_check, painters
+
+    assert model_check.check(TYPED, painters.TASK).fits_memory
+    painter_hub.requests.clear()
+    monkeypatch.setattr(painters, "default_budget", lambda: 50_000)
+    found = model_check.check(TYPED, painters.TASK)
+    assert (found.fits_memory, found.fits_task, found.problem.key) == (False, True, "painter_too_big")
+    assert found.problem.params["model"] == TYPED and found.download > 50_000
+    assert refused(TYPED) == "painter_too_big"
+    assert not [name for name in fetched(painter_hub, TYPED) if name.endswith(WEIGHTS)]
+
+
+def test_a_typed_painter_that_is_here_and_cannot_fit_is_not_loaded(painter_hub, restart, monkeypatch):
+    from pipelines import model_check, painters
+
+    with painters.use(TYPED):
+        pass
+    restart()
+    monkeypatch.setattr(painters, "default_budget", lambda: 50_000)
+    monkeypatch.setattr(painters, "_read", lambda *_: pytest.fail("it was loaded"))
+    painter_hub.requests.clear()
+    assert refused(TYPED) == "painter_too_big"
+    found = model_check.check(TYPED, painters.TASK)
+    assert (found.state, found.fits_memory, found.problem.key) == ("cached", False, "painter_too_big")
+    assert painter_hub.requests == []
+
+
 def test_owners_may_refuse_what_is_not_listed(painter_hub, monkeypatch):
     from pipelines import hub as files
 

@@ -108,6 +108,15 @@ def test_the_first_provider_that_paints_and_works_is_taken(provider):
     assert "/together/" in provider.asked("POST")[0].path
 
 
+def test_the_list_of_providers_is_the_librarys():
+    from huggingface_hub.inference._providers import PROVIDERS
+
+    from pipelines import remote_pictures
+
+    painting = [name for name, able in PROVIDERS.items() if remote_pictures.TASK in able]
+    assert sorted(remote_pictures.PROVIDERS) == sorted(painting)
+
+
 def test_who_offers_a_model_is_asked_anew(provider):
     provider.offers[MODEL] = {}
     assert fault().key == "remote_not_served"

@@ -44,7 +44,7 @@ def build(root: Path) -> None:
 
 
 def _clip(folder: Path, *, pickled: bool) -> None:
-    size = _clip_tokenizer(folder)
+    size = tokenizer(folder)
     text = {**SIZE, "vocab_size": size, "max_position_embeddings": 77, "bos_token_id": size - 2, "pad_token_id": 1}
     text["eos_token_id"] = size - 1
     vision = {**SIZE, "image_size": PIXELS, "patch_size": 8}
@@ -61,7 +61,7 @@ def _siglip(folder: Path) -> None:
 
 
 def _text_only(folder: Path) -> None:
-    size = _clip_tokenizer(folder)
+    size = tokenizer(folder)
     _save(folder, "CLIPTextModelWithProjection", {**SIZE, "vocab_size": size, "projection_dim": 24})
 
 
@@ -87,8 +87,12 @@ def _save(folder: Path, name: str, config: dict[str, Any], *, pickled: bool = Fa
         save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
 
 
-def _clip_tokenizer(folder: Path) -> int:
-    """vocab.json, merges.txt and the tokenizer.json made from them: BPE of lower-cased words that end in </w>."""
+def tokenizer(folder: Path, size: int = 0) -> int:
+    """vocab.json, merges.txt and the tokenizer.json made from them: BPE of lower-cased words that end in </w>.
+
+    Args:
+        size: Fills the vocabulary up to so many tokens, with some that no text has; 0 leaves it as it is trained.
+    """
     from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, trainers
 
     trained = Tokenizer(models.BPE(unk_token="<|endoftext|>", end_of_word_suffix="</w>"))
@@ -103,6 +107,7 @@ def _clip_tokenizer(folder: Path) -> int:
     trained.train_from_iterator(SENTENCES, trainer)
     model = json.loads(trained.to_str())["model"]
     vocab = dict(model["vocab"])
+    vocab |= {f"[unused{number}]</w>": number for number in range(len(vocab), size - 2)}
     for token in ("<|startoftext|>", "<|endoftext|>"):
         vocab[token] = len(vocab)
     _write(folder, "vocab.json", vocab)

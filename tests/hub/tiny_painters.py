@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.hub import tiny_models
-from tests.hub.tiny_clip import _clip_tokenizer as clip_tokenizer
+from tests.hub.tiny_clip import tokenizer as clip_tokenizer
 from tests.hub.tiny_tokenizers import SENTENCES
 
 SCHNELL, DEV = "black-forest-labs/FLUX.1-schnell", "black-forest-labs/FLUX.1-dev"

@@ -91,3 +91,40 @@ def test_an_error_while_using_leaves_the_model_loaded_and_free():
             raise RuntimeError
     with cache.use("a", lambda: pytest.fail("was loaded again")):
         pass
+
+
+def test_room_is_made_as_soon_as_the_size_is_known():
+    cache, seen = ModelCache(100), []
+    for name in ("a", "b"):
+        with cache.use(name, load(name, 40)):
+            pass
+
+    def large():
+        cache.expect("c", 70)
+        seen.append(dict(cache.loaded()))
+        return "c", 70
+
+    with cache.use("c", large):
+        pass
+    assert seen == [{}] and set(cache.loaded()) == {"c"}
+
+
+def test_what_turns_out_too_large_is_refused_and_makes_nobody_leave():
+    cache = ModelCache(100)
+    with cache.use("a", load("a", 40)):
+        pass
+
+    def huge():
+        cache.expect("b", 101)
+
+    with pytest.raises(VisitorError, match="too_big"), cache.use("b", huge):
+        pass
+    assert set(cache.held()) == {"a"}
+
+
+def test_what_is_not_being_loaded_is_not_counted_anew():
+    cache = ModelCache(100)
+    with cache.use("a", load("a", 40)):
+        cache.expect("a", 90)
+        cache.expect("b", 90)
+    assert cache.loaded() == {"a": 40}

@@ -4,6 +4,7 @@ import html
 import itertools
 import json
 import re
+import threading
 import time
 from functools import partial
 from types import SimpleNamespace
@@ -170,17 +171,17 @@ def fresh():
     return f"a-run-of-the-picture-tab-{next(NUMBERS)}"
 
 
-def one(painter, elsewhere=None, remote=False, token=""):
+def one(painter, elsewhere=None, where="here", token=""):
     """run(*form, call=…): what the page is told, step by step, after the Run button was pressed."""
     prepare = partial(_painting_runs.one, painter, elsewhere, image_generation.wish)
     run = _jobs.following(prepare, _painting_runs.shows(), 12)
-    return lambda *form, call=None: Watching(run(REQUEST, call or f"run {fresh()}", *form, remote, token))
+    return lambda *form, call=None: Watching(run(REQUEST, call or f"run {fresh()}", *form, where, token, "together"))
 
 
-def two(painter, request=REQUEST):
-    prepare = partial(_painting_runs.two, painter, image_generation.wish)
+def two(painter, request=REQUEST, elsewhere=None, where="here", token=""):
+    prepare = partial(_painting_runs.two, painter, elsewhere, image_generation.wish)
     run = _jobs.following(prepare, _painting_runs.shows(second=True), 13)
-    return lambda *form, call=None: Watching(run(request, call or f"run {fresh()}", *form))
+    return lambda *form, call=None: Watching(run(request, call or f"run {fresh()}", *form, where, token, "together"))
 
 
 def at_work(run):
@@ -196,18 +197,40 @@ def unchanged(value):
 def test_a_provider_paints_when_it_is_asked_to_with_the_visitors_token_alone():
     asked = []
 
-    def elsewhere(wish, token, stop):
-        asked.append(token)
+    def elsewhere(wish, token, provider, stop):
+        asked.append((token, provider))
         yield from Painter()(wish, stop)
 
     def here(wish, stop):
         raise AssertionError("painted here")
 
-    lines = list(one(here, elsewhere, True, " hf_secret ")(*FORM))
-    assert asked == ["hf_secret"] and "hf_secret" not in str(lines)
-    list(one(here, elsewhere, True, "")(*FORM))
-    assert asked[1] is None
+    lines = list(one(here, elsewhere, "elsewhere", " hf_secret ")(*FORM))
+    assert asked == [("hf_secret", "together")] and "hf_secret" not in str(lines)
+    list(one(here, elsewhere, "elsewhere", "")(*FORM))
+    assert asked[1] == (None, "together")
+    lines = list(two(here, REQUEST, elsewhere, "elsewhere", "hf_secret")(*FORM, "blue apple", {}))
+    assert asked[2:] == [("hf_secret", "together")] * 2 and "hf_secret" not in str(lines)
     assert not any("hf_secret" in str(job.about) + str(job.latest) for job in _jobs.JOBS._jobs.values())
+
+
+def test_a_painter_that_ends_does_not_stop_the_next_picture():
+    def closing(asked, stop):
+        try:
+            yield from Painter()(asked, stop)
+        finally:
+            stop.set()
+
+    *_, (error, _, answer, *_), _ = two(closing)(*FORM, "blue apple", {})
+    assert error == "" and "mc-paint-compare" in answer
+
+
+def test_a_stop_ends_each_picture_of_a_run():
+    stop = threading.Event()
+    first, second = _painting_runs._Part(stop), _painting_runs._Part(stop)
+    first.set()
+    assert first.is_set() and not second.is_set() and not second.wait(0.01)
+    stop.set()
+    assert second.is_set() and second.wait(1)
 
 
 def test_a_run_ends_with_pictures_and_the_mark_that_it_is_over():

@@ -33,6 +33,7 @@ SMALL = (POCKET, "stabilityai/sd-turbo")
 LARGE = 4_000_000_000
 # What a run takes on a GPU beside the weights: activations, and the picture while it is decoded.
 WORKING = 3_000_000_000
+_inherited: list[ModelCache] = []
 ITEM = {"float32": 4, "bfloat16": 2, "float16": 2}
 
 
@@ -132,6 +133,8 @@ def bring(model_id: str) -> None:
 
 def start_afresh() -> None:
     """Make a forked process load for itself: whatever lock of another thread's was held when it began."""
+    # Kept: a session of ONNX Runtime that ends in a fork waits for its threads, which are not there.
+    _inherited.append(loading.CACHE)
     loading.CACHE = ModelCache(default_budget)
     loading._one_at_a_time = threading.Lock()
 

@@ -152,6 +152,7 @@ def broken():
         os._exit(3)
 
     def unread(*_):
+        painters._read = whole  # the fork is used again
         raise VisitorError("missing_head", model="a/b", weights="x")
 
     for read in (dies, unread, whole):

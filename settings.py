@@ -14,7 +14,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent
 POCKET = ROOT / "assets" / "pocket"
 ALSO = {"listed_models_only": "CLASSROOM_ONLY_LISTED"}
-BACKENDS = ("auto", "torch", "onnx", "int8")
+CHOICES = {"backend": ("auto", "torch", "onnx", "int8"), "painter_speed": ("auto", "cached", "off")}
 TRUE, FALSE = {"1", "true", "yes", "on"}, {"0", "false", "no", "off", ""}
 
 
@@ -34,6 +34,8 @@ class Settings:
         threads: Threads per model run; 0 leaves torch's own choice.
         backend: What runs encoders on a CPU. torch; onnx: ONNX Runtime where it gives what torch gives; auto: the same,
             where it is also faster; int8: rounded to 8 bits, where faster and alike on built-in sentences.
+        painter_speed: How pictures are made on a GPU. auto: compiled, with fused projections and the fastest attention;
+            cached: also skip steps that change little, which changes the pictures a little; off: as diffusers does it.
         max_image_mb: Largest picture file, in MB of 10^6 bytes.
         max_images: Most pictures in one request.
         hub_timeout_s: Longest time without an answer or a byte from the Hub, in seconds.
@@ -66,6 +68,7 @@ class Settings:
     preload: bool = True
     threads: int = 0
     backend: str = "auto"
+    painter_speed: str = "auto"
     max_image_mb: int = 20
     max_images: int = 16
     hub_timeout_s: int = 4
@@ -101,8 +104,12 @@ def read(environ: Mapping[str, str] | None = None) -> Settings:
         raw = environ.get(variable, environ.get(ALSO.get(name, variable)))
         if raw is None:
             continue
-        understand = {bool: _boolean, int: _number, str: _backend}[type(default)]
-        values[name] = raw if name == "owner_password" else understand(variable, raw)
+        if name in CHOICES:
+            values[name] = _choice(variable, raw, CHOICES[name])
+        elif isinstance(default, str):
+            values[name] = raw
+        else:
+            values[name] = (_boolean if isinstance(default, bool) else _number)(variable, raw)
     return Settings(**values)
 
 
@@ -113,10 +120,11 @@ def _boolean(variable: str, raw: str) -> bool:
     return word in TRUE
 
 
-def _backend(variable: str, raw: str) -> str:
-    if raw.strip().lower() not in BACKENDS:
-        raise SystemExit(f"{variable} is {raw!r}; it takes {', '.join(BACKENDS[:-1])} or {BACKENDS[-1]}.")
-    return raw.strip().lower()
+def _choice(variable: str, raw: str, choices: tuple[str, ...]) -> str:
+    word = raw.strip().lower()
+    if word not in choices:
+        raise SystemExit(f"{variable} is {raw!r}; it takes {', '.join(choices[:-1])} or {choices[-1]}.")
+    return word
 
 
 def _number(variable: str, raw: str) -> int:

@@ -10,6 +10,7 @@ gives the same bytes whoever else is painting. Runs take turns on the device; te
 
 from __future__ import annotations
 
+import contextvars
 import copy
 import queue
 import random
@@ -19,7 +20,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from pipelines import catalog, hub, inputs, painters, picture_files, previews
+from pipelines import catalog, hub, inputs, painter_files, painter_speed, painters, picture_files, previews, zero_gpu
 from pipelines.errors import VisitorError
 from pipelines.lane import Lane, Waiting
 from pipelines.run import Run, Stopwatch
@@ -32,6 +33,8 @@ MOST_PROMPT = 1_000
 MOST_SEED = 2**31 - 1
 POLL_S = 0.4
 LANE = Lane()
+# Assumed of a lent GPU whose pace is not known yet: as below.
+LENT_PACE = 1.0
 # Seconds that a step takes for each million pixels, by model, as measured in earlier runs.
 _pace: dict[str, float] = {}
 
@@ -152,7 +155,8 @@ def paint(asked: Wish, stop: threading.Event | None = None) -> Iterator[Waiting 
     """
     stop = stop or threading.Event()
     told: queue.SimpleQueue[Any] = queue.SimpleQueue()
-    worker = threading.Thread(target=_work, args=(asked, stop, told.put), name="painting", daemon=True)
+    context = contextvars.copy_context()  # a lent GPU is for the visitor whose request this is
+    worker = threading.Thread(target=context.run, args=(_work, asked, stop, told.put), name="painting", daemon=True)
     worker.start()
     last: Waiting | Step = Waiting(0, None)
     try:
@@ -216,11 +220,56 @@ def _side(value: object, name: str, habits: painters.Habits) -> int:
 
 def _work(asked: Wish, stop: threading.Event, tell: Any) -> None:
     try:
+        if painters.lent(asked.model):
+            painters.bring(asked.model)
+            with LANE.turn(expected_seconds(asked), tell, stop):
+                _have_painted(asked, stop, tell)
+            return
         with painters.use(asked.model) as painter:
             with LANE.turn(expected_seconds(asked), tell, stop):
                 tell(_run(painter, asked, stop, tell))
     except BaseException as error:
         tell(error)
+
+
+def _have_painted(asked: Wish, stop: threading.Event, tell: Any) -> None:
+    """Tell what happens in the process that was lent a GPU."""
+    events = _with_lent_gpu(asked)
+    try:
+        for event in events:
+            if stop.is_set():
+                raise VisitorError("stopped")
+            if isinstance(event, zero_gpu.Refused):
+                raise VisitorError(event.key, **event.params)
+            if isinstance(event, Painted):
+                _remember(asked, event.run.result["seconds"])
+            tell(event)
+    except Exception as error:
+        raise zero_gpu.refusal(error, asked.model) from error
+    finally:
+        events.close()
+
+
+def _lent_seconds(asked: Wish) -> int:
+    size = sum(painter_files.find(asked.model).files.values())
+    steps = asked.steps * asked.count * asked.width * asked.height / 1e6
+    return zero_gpu.seconds(size, expected_seconds(asked) or LENT_PACE * steps)
+
+
+@zero_gpu.lend(_lent_seconds)
+def _with_lent_gpu(asked: Wish) -> Iterator[Waiting | Step | Painted | zero_gpu.Refused]:
+    global LANE
+    if zero_gpu.enter():
+        painters.start_afresh()
+        LANE = Lane()  # those who wait in the one that was forked are not here
+    try:
+        yield from paint(asked)
+    except VisitorError as error:
+        yield zero_gpu.Refused(error.key, error.params)
+
+
+def _remember(asked: Wish, took: float) -> None:
+    _pace[asked.model] = took / (asked.steps * asked.count * asked.width * asked.height / 1e6)
 
 
 def _run(painter: painters.Painter, asked: Wish, stop: threading.Event, tell: Any) -> Painted:
@@ -247,20 +296,33 @@ def _run(painter: painters.Painter, asked: Wish, stop: threading.Event, tell: An
                 tell(Step(done, total, small, passed, passed / done * (total - done)))
                 return {}
 
-            random_numbers = torch.Generator("cpu").manual_seed(asked.seed + number)
-            made = pipe(
-                **arguments(asked, painter.habits),
-                generator=random_numbers,
-                callback_on_step_end=after,
-                callback_on_step_end_tensor_inputs=["latents"],
-            )
-            pictures.append(made.images[0].convert("RGB"))
+            pictures.append(_paint_one(pipe, arguments(asked, painter.habits), asked.seed + number, after))
     took = time.monotonic() - start
-    _pace[asked.model] = took / (asked.steps * asked.count * asked.width * asked.height / 1e6)
+    _remember(asked, took)
     watch.timing["denoise"] = (marks[-1] - marks[0]) * 1000
     watch.timing["decode"] = (time.perf_counter() - marks[-1]) * 1000
-    run = Run(details(asked, took), asked.model, timing=watch.timing, device=painter.device)
+    skips = painter_speed.told(pipe)
+    note = "note.step_cache" if skips else None
+    run = Run(details(asked, took) | skips, asked.model, note=note, timing=watch.timing, device=painter.device)
     return Painted(run, pictures, film)
+
+
+def _paint_one(pipe: Any, given: dict[str, Any], seed: int, after: Any) -> Image:
+    import torch
+
+    painter_speed.begin(pipe)
+    try:
+        made = pipe(
+            **given,
+            generator=torch.Generator("cpu").manual_seed(seed),
+            callback_on_step_end=after,
+            callback_on_step_end_tensor_inputs=["latents"],
+        )
+    except Exception as error:
+        if not painter_speed.without_compiling(pipe, error):
+            raise
+        return _paint_one(pipe, given, seed, after)
+    return made.images[0].convert("RGB")
 
 
 def arguments(asked: Wish, habits: painters.Habits) -> dict[str, Any]:

@@ -14,6 +14,7 @@ it is ended; what came of it is kept for a while, within a number of bytes, and 
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import logging
 import re
 import secrets
@@ -190,7 +191,8 @@ class Jobs:
             if sum(not job._left.is_set() for job in self._jobs.values()) >= self._most_running:
                 raise VisitorError("jobs_full")
             job = self._jobs[key] = Job(about, weigh)
-            threading.Thread(target=job._run, args=(work,), name="job", daemon=True).start()
+            context = contextvars.copy_context()  # gradio keeps whose request it is there
+            threading.Thread(target=context.run, args=(job._run, work), name="job", daemon=True).start()
             if self._keeper is None:
                 self._keeper = threading.Thread(target=self._keep, name="jobs", daemon=True)
                 self._keeper.start()

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from pipelines import backends, catalog, first_import, hub, repository, tokenizer_check, weight_files
+from pipelines import backends, catalog, first_import, hub, repository, tokenizer_check, weight_files, zero_gpu
 from pipelines.batching import Gathering
 from pipelines.cache import ModelCache, default_budget
 from pipelines.errors import VisitorError
@@ -293,7 +293,7 @@ def _load(model_id: str, known: catalog.ModelCard | None, kind: str, auto_class:
             raise VisitorError("out_of_memory", model=model_id) from error
         log.warning("loading %s failed", model_id, exc_info=True)
         raise VisitorError("load_failed", model=model_id, reason=type(error).__name__) from error
-    device = "cuda:0" if torch.cuda.is_available() else "cpu"
+    device = "cuda:0" if torch.cuda.is_available() and not zero_gpu.on() else "cpu"
     pipe = transformers.pipeline(kind, model=model.eval(), device=device, **parts)
     size = sum(tensor.numel() * tensor.element_size() for tensor in (*model.parameters(), *model.buffers()))
     took = (time.perf_counter() - start) * 1000

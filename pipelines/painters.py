@@ -9,6 +9,7 @@ from __future__ import annotations
 import gc
 import logging
 import os
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,8 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pipelines import catalog, hub, loading, painter_files
-from pipelines.cache import default_budget
+from pipelines import catalog, hub, loading, painter_files, painter_speed, zero_gpu
+from pipelines.cache import ModelCache, default_budget
 from pipelines.errors import VisitorError
 from pipelines.painter_files import TASK, PainterFiles
 from pipelines.painter_habits import Habits, habits
@@ -44,6 +45,7 @@ SMALL = (POCKET, "stabilityai/sd-turbo")
 LARGE = 4_000_000_000
 # What a run takes on a GPU beside the weights: activations, and the picture while it is decoded.
 WORKING = 3_000_000_000
+_inherited: list[ModelCache] = []
 ITEM = {"float32": 4, "bfloat16": 2, "float16": 2}
 
 
@@ -128,6 +130,36 @@ def use(model_id: str) -> Iterator[Painter]:
         yield painter
 
 
+def lent(model_id: str) -> bool:
+    """Tell whether a painter is used in another process, which is lent a GPU (see zero_gpu)."""
+    return zero_gpu.waits() and model_id != POCKET
+
+
+def bring(model_id: str) -> None:
+    """Download a painter for the process that will have the GPU.
+
+    Raises:
+        VisitorError: painter_too_big, and whatever `painter_files.find` and `painter_files.bring` say.
+    """
+    files = painter_files.find(model_id)
+    _place(files, _room())
+    painter_files.bring(files)
+    with loading._one_at_a_time:
+        # A module that another thread is importing when the process is forked can never be imported there.
+        import diffusers
+
+        for pipeline in painter_files.FAMILIES:
+            getattr(diffusers, pipeline)
+
+
+def start_afresh() -> None:
+    """Make a forked process load for itself: whatever lock of another thread's was held when it began."""
+    # Kept: a session of ONNX Runtime that ends in a fork waits for its threads, which are not there.
+    _inherited.append(loading.CACHE)
+    loading.CACHE = ModelCache(default_budget)
+    loading._one_at_a_time = threading.Lock()
+
+
 def warm_up() -> None:
     """Load the pocket painter, unless the settings say that nothing is loaded before it is asked for."""
     if not SETTINGS.preload:
@@ -145,11 +177,9 @@ def _place(files: PainterFiles, room: int) -> _Place:
     Raises:
         VisitorError: painter_too_big.
     """
-    import torch
-
     parts = files.parameters()
     total = sum(parts.values())
-    if not torch.cuda.is_available():
+    if not _gpu(files.id):
         half = total * ITEM["float32"] > LARGE and _multiplies_bfloat16()
         dtype = "bfloat16" if half else "float32"
         place = _Place("cpu", dtype, False, total * ITEM[dtype])
@@ -168,10 +198,19 @@ def _place(files: PainterFiles, room: int) -> _Place:
     return place
 
 
+def _gpu(model_id: str) -> bool:
+    """Tell whether a painter goes to a GPU: where one is only lent, the pocket painter does not."""
+    import torch
+
+    return (zero_gpu.waits() or torch.cuda.is_available()) and not (zero_gpu.on() and model_id == POCKET)
+
+
 def _room() -> int:
     """Bytes for a painter's weights: of the GPU what is free or held by painters that could leave, else the budget."""
     import torch
 
+    if zero_gpu.waits():
+        return zero_gpu.MEMORY
     if not torch.cuda.is_available():
         return default_budget()
     return _free_on_gpu() + sum(size for (_, kind), size in loading.CACHE.loaded().items() if kind == TASK)
@@ -202,7 +241,7 @@ def _load(files: PainterFiles) -> tuple[Painter, int]:
     import torch
 
     # Decided again: now the parameters can be counted, and whoever could leave has left.
-    place = _place(files, _free_on_gpu() if torch.cuda.is_available() else default_budget())
+    place = _place(files, _free_on_gpu() if _gpu(files.id) else default_budget())
     if SETTINGS.threads:
         torch.set_num_threads(SETTINGS.threads)
     try:
@@ -210,6 +249,7 @@ def _load(files: PainterFiles) -> tuple[Painter, int]:
             pipe = _read(files, getattr(torch, place.dtype))
         _refuse_unread(files.id, pipe)
         _move(pipe, place)
+        painter_speed.tune(pipe, place.device, habits(files.id).steps, whole=not place.offload)
     except VisitorError:
         raise
     except (MemoryError, torch.OutOfMemoryError) as error:

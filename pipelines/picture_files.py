@@ -14,6 +14,7 @@ FIELDS: dict[str, tuple[type, ...]] = {
     **dict.fromkeys(("prompt", "model", "negative_prompt"), (str,)),
     **dict.fromkeys(("seed", "steps", "width", "height", "count"), (int,)),
     **dict.fromkeys(("guidance", "seconds"), (int, float)),
+    "step_cache": (str,),
 }
 MOST_BYTES = 16_000
 

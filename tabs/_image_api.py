@@ -97,7 +97,7 @@ def generate_image(
 
     Returns:
         A list of PNG files, which carry their parameters, and {prompt, model, steps, guidance, seed, width, height,
-        count, negative_prompt, seconds}.
+        count, negative_prompt, seconds}; also step_cache where the owner lets models skip steps that change little.
     """
     asked = image_generation.wish(prompt, model, steps, guidance, seed, width, height, count, negative_prompt)
     *_, painted = image_generation.paint(asked)

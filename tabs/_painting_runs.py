@@ -20,6 +20,8 @@ from tabs import _elsewhere, _painting_form, _painting_views, _ui
 from tabs._jobs import Prepared, Shows
 
 LEAST_SHOWN = 512
+# What the details of a picture tell beside what it can be asked for with.
+TOLD_ONLY = ("seconds", "step_cache")
 Paint = Callable[..., Iterator[Any]]
 
 
@@ -178,5 +180,5 @@ def _answer(made: Made, lang: str) -> str:
     run, card = made.runs[-1], catalog.card(results[0]["model"])
     if card and card.trained_on:
         body += _painting_views.taught(card.id, card.trained_on, lang)
-    arguments = {name: value for name, value in run.result.items() if name != "seconds"}
+    arguments = {name: value for name, value in run.result.items() if name not in TOLD_ONLY}
     return _ui.panel(body, run, lang, "generate_image", arguments)

@@ -21,7 +21,7 @@ from tabs._uploads import foreign
 log = logging.getLogger(__name__)
 CALLS = tuple(f"/gradio_api/{name}" for name in ("run/", "api/", "call/", "queue/join", "cancel", "reset", "upload"))
 BECOMES = {500: 400, 503: 429, 422: 422}
-LATER_S = 30
+LATER_S, MOST_EVENTS = 30, 1_000_000
 _language: ContextVar[str] = ContextVar("language", default="en")
 
 
@@ -33,7 +33,8 @@ class Page(gr.Blocks):
     """
 
     def queue(self, *args: Any, **options: Any) -> Page:
-        super().queue(*args, **options)
+        # How many may wait _waiting.py decides; left to gradio, it would be one on a Space with ZeroGPU.
+        super().queue(*args, **{"max_size": MOST_EVENTS} | options)
         _waiting.bound(self)
         return self
 

@@ -26,6 +26,7 @@ def test_only_listed_models_has_two_names(name):
         ("CLASSROOM_MAX_TEXTS", "-1"),
         ("CLASSROOM_PRELOAD", "perhaps"),
         ("CLASSROOM_BACKEND", "gpu"),
+        ("CLASSROOM_PAINTER_SPEED", "fast"),
     ],
 )
 def test_a_wrong_value_stops_the_start_with_one_sentence(name, value):

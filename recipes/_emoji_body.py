@@ -16,7 +16,7 @@ from torch.nn.functional import avg_pool2d, cross_entropy, interpolate, linear, 
 
 from recipes._emoji import Emoji, Wordings
 from recipes._emoji_canvas import Difficulty, compose
-from recipes._training import Clock, Muon, save_checkpoint, set_rates
+from recipes._training import Clock, Muon, device_and_autocast, save_checkpoint, set_rates
 
 SIDE, PATCH = 80, 8
 
@@ -213,7 +213,7 @@ def train(clip, tokenizer, emoji: Emoji, plan: Plan, checkpoint: Path, watch):
     Args:
         watch: called every few minutes with the averaged CLIPModel; returns a line to print.
     """
-    words, deck = Wordings(emoji), Deck(emoji, plan.variants)
+    words, deck, autocast = Wordings(emoji), Deck(emoji, plan.variants), device_and_autocast()[1]
     model = Learner(clip, looks(emoji, clip.config.projection_dim))
     average, steppers = copy.deepcopy(model).requires_grad_(False), optimizers(model, plan)
     clock, step, names, running = Clock(plan.minutes), 0, None, {}
@@ -235,10 +235,11 @@ def train(clip, tokenizer, emoji: Emoji, plan: Plan, checkpoint: Path, watch):
         concepts, files = deck.deal(plan.tokens // (keep + 1))
         target = torch.tensor(concepts)
         canvas, cover = compose(emoji, files, Difficulty.at(progress), SIDE)
-        image = see(model.clip, canvas, cover, keep)
         asked = min(plan.texts, len(concepts))
         texts, owners = zip(*(words.sample(c, random) for c in concepts[:asked]), strict=True)
-        text = read(model.clip, tokenizer, list(texts))
+        with autocast:
+            image, text = see(model.clip, canvas, cover, keep), read(model.clip, tokenizer, list(texts))
+        image, text = image.float(), text.float()
         meant = torch.zeros(asked, len(emoji.concepts), dtype=torch.bool)
         for row, places in enumerate(owners):
             meant[row, places] = True

@@ -67,6 +67,21 @@ def blobs(count: int, side: int) -> torch.Tensor:
     return colours(count).lerp(noise, uniform(0.2, 1.0, count, 1, 1, 1))
 
 
+def bands(count: int, side: int) -> torch.Tensor:
+    """Hard-edged bands of two colours at any angle, straight, curved into rings, or crossed by others."""
+    line = torch.linspace(-1, 1, side)
+    centre = uniform(-1.2, 1.2, count, 2, 1, 1)
+    x, y = line[None, None, :] - centre[:, 0], line[None, :, None] - centre[:, 1]
+    angle, period = uniform(0, math.pi, count, 1, 1), uniform(0.1, 0.9, count, 1, 1)
+    along = angle.cos() * x + angle.sin() * y
+    along = torch.where(torch.rand(count, 1, 1) < 0.2, torch.hypot(x, y), along)
+    share = (along / period % 1 < uniform(0.25, 0.75, count, 1, 1)).float()
+    across = (angle.cos() * y - angle.sin() * x) / (period * uniform(0.7, 1.4, count, 1, 1)) % 1 < 0.5
+    share = torch.where(torch.rand(count, 1, 1) < 0.35, (share - across.float()).abs(), share)[:, None]
+    share = share * uniform(0.4, 1.0, count, 1, 1, 1)
+    return torch.lerp(torch.rand(count, 3, 1, 1), torch.rand(count, 3, 1, 1), share)
+
+
 def close_ups(emoji: Emoji, count: int, side: int) -> torch.Tensor:
     """Pieces of other emoji, much enlarged and therefore soft, on a colour."""
     chosen = emoji.small[torch.randint(len(emoji.small), (count,))].float() / 255
@@ -81,9 +96,10 @@ def backgrounds(emoji: Emoji, count: int, side: int, clutter: float) -> torch.Te
     ground = colours(count).expand(-1, -1, side, side).clone()
     kind = torch.rand(count) / clutter
     for low, high, make in (
-        (0.0, 0.25, gradients),
-        (0.25, 0.65, blobs),
-        (0.65, 1.0, lambda n, s: close_ups(emoji, n, s)),
+        (0.0, 0.18, gradients),
+        (0.18, 0.48, blobs),
+        (0.48, 0.75, bands),
+        (0.75, 1.0, lambda n, s: close_ups(emoji, n, s)),
     ):
         chosen = (kind >= low) & (kind < high)
         if chosen.any():

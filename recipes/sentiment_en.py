@@ -3,9 +3,10 @@
     python -m recipes.sentiment_en --data DIR              train, measure, write the card
     python -m recipes.sentiment_en --data DIR --evaluate   only measure: reproduces every figure of the card
 
-DIR holds ``sst2_train.tsv``, ``sst2_dev.tsv``, ``wnut17_train.conll`` and ``stories.txt.gz``. Two adapters learn from
-the sentences that have labels, and so does a teacher, all-mpnet-base-v2. It then judges 8,300 new texts, most of them
-made of the old ones, and the mean of the adapters learns from what it says of them. Each stage leaves a file in
+DIR holds ``sst2_train.tsv``, ``sst2_dev.tsv``, ``wnut17_train.conll``, ``stories.txt.gz``, VADER's sentences and
+WordNet (where from: recipes/README.md). Two adapters learn from the sentences that have labels, and so does a teacher,
+all-mpnet-base-v2. It then judges 56,500 new texts, half of them made of the old ones, and the mean of the adapters
+learns from what it says of them. Each stage leaves a file in
 ``--work``, and an interrupted run goes on from there. The teacher takes most of the time.
 """
 
@@ -26,16 +27,17 @@ from recipes import _english_members as members
 from recipes import _english_teacher as teaching
 from recipes._cards import write_card
 from recipes._english_adapter import Averaged, base_folder, fold, merged, save
+from recipes._english_found import meanings, sentences
 from recipes._english_members import base_model
 from recipes._english_pieces import Swap, invented, told, tweets
 from recipes._english_text import read_labelled, read_lexicon, read_sst2, untokenize, variant
-from recipes._training import accuracy, batches, write_json
+from recipes._training import accuracy, batches, device_and_autocast, write_json
 
 ROOT = Path(__file__).parent.parent
 FOLDER = ROOT / "assets" / "pocket" / "sentiment-en"
 EVERYDAY_TRAIN = Path(__file__).parent / "everyday_en_train.tsv"
 EVERYDAY_TEST = ROOT / "tests" / "models" / "everyday_en.tsv"
-NEW = {"invented": (5000, 900, 900, 800), "tweets": 350, "stories": 350}
+NEW = {"invented": (17000, 4000, 4000, 2500), "tweets": 600, "stories": 1500, "meanings": 15000}
 
 Pairs = list[tuple[str, int]]
 
@@ -49,10 +51,10 @@ class Settings:
     The weights of all steps after ``average_from`` (a share of the training) are averaged.
     """
 
-    passes: float = 3.0
-    rate: float = 3e-4
+    passes: float = 6.0
+    rate: float = 7e-4
     again: float = 0.25
-    everyday: int = 2
+    everyday: int = 1
     meaning: float = 0.3
     places: int = 32
     blank: float = 0.03
@@ -87,6 +89,8 @@ def new_texts(data: Path, sst2: list[str], everyday: list[str]) -> list[str]:
     texts += tweets(data / "wnut17_train.conll", set(opinions), NEW["tweets"])
     with gzip.open(data / "stories.txt.gz", "rt", encoding="utf-8") as file:
         texts += told(file.read(), set(opinions), NEW["stories"])
+    texts += sentences(data / "hutto_ICWSM_2014.tar.gz")
+    texts += random.Random(0).sample(meanings(data / "wordnet"), NEW["meanings"])
     random.Random(0).shuffle(texts)
     return texts
 
@@ -150,6 +154,7 @@ def train(start: Path, lessons: Lessons, settings: Settings, checkpoint: Path):
     torch.manual_seed(0)
     tokenizer, student = AutoTokenizer.from_pretrained(base_folder()), Student(start, settings.places)
     averaged = Averaged(student, settings.rate, settings.rate, settings.average_from, checkpoint)
+    autocast = device_and_autocast()[1]
     torch.manual_seed(averaged.steps)
     student.train()
     done, running, labelled = 0, 0.7, len(lessons.sst2) + len(lessons.everyday)
@@ -164,7 +169,9 @@ def train(start: Path, lessons: Lessons, settings: Settings, checkpoint: Path):
             if done <= averaged.steps:
                 continue
             inputs = tokenizer.pad({"input_ids": [rows[i] for i in indices]}, return_tensors="pt")
-            logits, guess = student(hidden(inputs, tokenizer, settings.blank))
+            with autocast:
+                logits, guess = student(hidden(inputs, tokenizer, settings.blank))
+            logits, guess = logits.float(), guess.float()
             chosen = torch.from_numpy(places[indices])
             loss = -(lessons.wanted[chosen] * log_softmax(logits, -1)).sum(1).mean()
             new = chosen >= labelled

@@ -11,7 +11,7 @@ FOLDER = ROOT / "assets" / "pocket" / "clip-emoji"
 IMAGES = ROOT / "assets" / "examples" / "images"
 NAMES = ROOT / "assets" / "examples" / "emoji_names.json"
 MEGABYTE = 2**20
-FIRST_FLOOR, FIVE_FLOOR, BARE_FLOOR = 0.75, 0.88, 0.9
+FIRST_FLOOR, FIVE_FLOOR, BARE_FLOOR = 0.85, 0.95, 0.9
 
 pytestmark = pytest.mark.models
 

@@ -227,11 +227,11 @@ def test_other_errors_of_a_run_are_not_the_compilers(flux):
     assert not painter_speed.without_compiling(flux, RuntimeError("out of luck"))
 
 
-@pytest.mark.models
 def test_compiled_blocks_give_the_same_latents(flux):
+    """Traced as for a GPU, but run by torch's own kernels: a CPU's compiler takes minutes."""
     expected = latents(flux)
     painter_speed.fuse(flux.transformer)
-    painter_speed.compile_blocks(flux.transformer)
+    painter_speed.compile_blocks(flux.transformer, backend="aot_eager")
     assert (latents(flux) - expected).abs().max() < TOLERANCE
 
 

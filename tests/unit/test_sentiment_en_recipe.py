@@ -1,11 +1,14 @@
 """How English sentiment is taught: new texts out of old ones, and a teacher whose lower layers are read only once."""
 
+import io
 import random
+import tarfile
 
 import numpy as np
 import pytest
 import torch
 
+from recipes import _english_found as found
 from recipes import _english_teacher as teaching
 from recipes._english_pieces import Swap, bare, clauses, invented, told, tweets
 
@@ -61,7 +64,9 @@ def teacher(tmp_path, monkeypatch):
     monkeypatch.setattr(teaching, "KEPT", 2)
     monkeypatch.setattr(teaching, "WIDTH", 12)
     monkeypatch.setattr(teaching, "UPPER", r"encoder\.layer\.(2|3)\..*\b(q|k|v|o|dense)")
-    return teaching.Teacher(tmp_path)
+    made = teaching.Teacher(tmp_path)
+    made.autocast = torch.autocast("cpu", enabled=False)
+    return made
 
 
 TEXTS = ["the film is good", "bad", "the film is bad", "good film"]
@@ -94,3 +99,25 @@ def test_an_interrupted_judgement_goes_on(teacher, tmp_path):
     both = teaching.told(tmp_path / "asked.npy")[0]
     assert len(both) == 4
     assert (both[:2] == first).all()
+
+
+def test_found_sentences_leave_out_films_addresses_and_repeats(tmp_path):
+    lines = {
+        "amazonReviewSnippets": "1_1\t2.1\tIt works &amp; looks great .\n1_2\t0\tToo short\n",
+        "movieReviewSnippets": "1\t-3.0\ta dull film that never ends\n",
+        "nytEditorialSnippets": "1_1\t0.4\tSee http://a.example for all of it\n",
+        "tweets": "1\t2.0\tIt works &amp; looks great.\n2\t-1.5\twhat an awful day\n",
+    }
+    with tarfile.open(tmp_path / "found.tar.gz", "w:gz") as archive:
+        for source, text in lines.items():
+            entry = tarfile.TarInfo(f"hutto_ICWSM_2014/{source}_GroundTruth.txt")
+            entry.size = len(text)
+            archive.addfile(entry, io.BytesIO(text.encode()))
+    assert found.sentences(tmp_path / "found.tar.gz") == ["It works & looks great.", "what an awful day"]
+
+
+def test_meanings_are_a_word_with_its_meaning_or_an_example(tmp_path):
+    entry = '00001740 00 a 01 soft_hearted(p) 0 000 | easily moved; "a soft-hearted judge"; "soft"; not hard  \n'
+    for kind in ("adj", "adv", "verb", "noun"):
+        (tmp_path / f"data.{kind}").write_text("  1 This software\n" + entry * (kind == "adj") * 20)
+    assert set(found.meanings(tmp_path)) == {"a soft-hearted judge", "soft hearted: easily moved"}

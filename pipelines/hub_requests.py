@@ -113,14 +113,16 @@ def get(path: str, how: Access, most: int) -> bytes:
     Raises:
         TooLong: for more bytes.
         Ended: see END.
-        TimeoutError: when it drips for twice the timeout. Otherwise what huggingface_hub and httpx2 raise.
+        TimeoutError: when its headers drip for the timeout, or its body for twice that. Otherwise what huggingface_hub
+            and httpx2 raise.
     """
     from huggingface_hub.utils import get_session, hf_raise_for_status
 
-    def once() -> bytes:
+    def once(heard: Future) -> bytes:
         end, body = time.monotonic() + MOST_TIMEOUTS * how.timeout_s, bytearray()
         url, headers = how.endpoint + path, how.headers()
         with get_session().stream("GET", url, headers=headers, timeout=how.timeout_s) as response:
+            heard.set_result(None)
             hf_raise_for_status(response)
             for chunk in response.iter_bytes():
                 body += chunk
@@ -130,24 +132,28 @@ def get(path: str, how: Access, most: int) -> bytes:
                     raise TimeoutError
         return bytes(body)
 
-    return patient(lambda: _or_end(once, MOST_TIMEOUTS * how.timeout_s), broken=True)
+    return patient(lambda: _or_end(once, how.timeout_s), broken=True)
 
 
-def _or_end(call: Callable[[], Any], seconds: float) -> Any:
+def _or_end(call: Callable[[Future], Any], timeout_s: float) -> Any:
     """Call in a thread that is left alone when END comes first, or when a server sends its headers byte by byte.
 
-    Nothing ends a thread that waits for a server.
+    Nothing ends a thread that waits for a server. `call` completes what it is given once the headers are here; a little
+    more than the timeout is waited for them, so that whoever has a reason of his own can tell it.
     """
     answer: Future = Future()
+    heard: Future = Future()
 
     def work() -> None:
         try:
-            answer.set_result(call())
+            answer.set_result(call(heard))
         except BaseException as error:
             answer.set_exception(error)
 
     threading.Thread(target=work, name="question", daemon=True).start()
-    _ended_while([answer], seconds)
+    _ended_while([answer, heard], timeout_s + FIRST_PAUSE_S)
+    if heard.done():
+        _ended_while([answer], MOST_TIMEOUTS * timeout_s)
     if not answer.done():
         raise TimeoutError
     return answer.result()

@@ -78,8 +78,10 @@ def bare_hub(running, monkeypatch, tmp_path):
     """The local Hub with someone/raw alone, which needs neither torch nor a tokenizer; an empty cache."""
     from huggingface_hub import constants
 
+    from pipelines import download
     from tests.hub import raw_models
 
+    download._stopped.clear()  # what the test before has stopped
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
     raw_models.classifier(running.root / raw_models.RAW)
     running.mend()

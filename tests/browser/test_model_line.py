@@ -103,6 +103,7 @@ def test_the_tokenizer_tab_fetches_with_a_line_and_a_stop(visit, hub, language, 
     line = page.locator(".mc-left .mc-wait:visible")
     expect(line).to_contain_text(THIRD, timeout=120_000)
     halt = page.locator("#mc-tokenizer-halt")
+    expect(halt).to_be_visible(timeout=60_000)
     halt.click(timeout=60_000)
     said = page.locator(".tk-answer").filter(has_text="Stopped" if language == "en" else "멈췄")
     expect(said).to_be_visible(timeout=60_000)
@@ -118,6 +119,8 @@ def test_the_sentiment_tab_tells_what_typed_ids_cost_before_they_run(visit, hub,
     expect(costs).to_contain_text("someone/fourth · ")
     page.locator(".mc-options:visible button").first.click()
     typed = page.locator(".mc-options:visible textarea, .mc-options:visible input[type=text]").first
+    expect(typed).to_have_value("someone/fourth")
+    page.wait_for_timeout(1000)  # the fold is still being drawn: what is typed into it at once is lost
     typed.fill("someone/fourth, someone/masks")
     typed.press("Enter")
     expect(costs).to_contain_text("BertForMaskedLM", timeout=60_000)
@@ -125,8 +128,9 @@ def test_the_sentiment_tab_tells_what_typed_ids_cost_before_they_run(visit, hub,
     typed.fill("someone/fourth")
     typed.press("Enter")
     expect(costs).not_to_contain_text("BertForMaskedLM", timeout=60_000)
-    page.locator(".mc-run:visible").first.click()
-    expect(costs.locator("p")).to_have_count(0, timeout=120_000)
+    if language == "ko":  # the last of the two: from here on the model is on this machine
+        page.locator(".mc-run:visible").first.click()
+        expect(costs.locator("p")).to_have_count(0, timeout=120_000)
 
 
 @pytest.mark.parametrize(("task", "language"), [("fill_mask", "en"), ("entities", "ko")])

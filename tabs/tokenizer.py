@@ -278,7 +278,8 @@ def _answer(do: Functions, form: Form, lang: str, fetch: Callable[[str], bool] |
     failed: dict[str, str] = {}
     spent = 0.0
     for name in names:
-        if not _here(name) and not (fetch and fetch(name)):
+        # Without a network there is nothing to fetch: the library's own sentence says so at once.
+        if not _here(name) and not (fetch and fetch(name)) and not hub.offline():
             failed[name] = say(lang, "tokenizer.not_loaded" if _listed(name) else "tokenizer.not_fetched")
             continue
         try:

@@ -139,3 +139,11 @@ def test_typing_is_followed_quickly(opened, record_property):
     print(f"keystroke to changed tokens: median {median:.0f} ms of {len(waited)}")
     # The aim is 50 ms on an idle machine; ten times as much even on a busy one would be a broken promise.
     assert median < 500
+
+
+@pytest.mark.parametrize(("language", "said"), [("en", "offline"), ("ko", "오프라인")])
+def test_offline_a_typed_tokenizer_offers_nothing_to_press(opened, language, said):
+    page = opened(language, query="&text=words&model=nobody/typed")
+    error = page.locator(".tk-card .mc-error").first
+    error.wait_for()
+    assert said in error.inner_text() and page.locator(".tk-fetch >> visible=true").count() == 0

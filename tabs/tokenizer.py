@@ -88,6 +88,7 @@ def build(do: Functions | None = None) -> gr.Blocks:
                     elem_classes="mc-field",
                 )
                 names = _picker()
+                chosen = gr.Textbox(json.dumps(tokenizer.defaults()), visible="hidden", elem_id="mc-tokenizer-chosen")
                 costs = _cost_lines.CostLines(
                     "tokenizer", do.check, tokenizer.MOST_TOKENIZERS, here=_here, cost="tokenizer.cost"
                 )
@@ -131,9 +132,11 @@ def build(do: Functions | None = None) -> gr.Blocks:
         )
         # A textbox's "input" event comes from key presses alone: pasting, deleting and Hangul in composition have none.
         gr.on([text.change, special.change, truncation.change, max_length.change], live, form, shown, **at_once)
-        names.change(fetching, form, shown, **waiting)
+        # Gradio tells of a change of several choices again and again once the server has set them; a text's only once.
+        names.change(None, names, chosen, js="names => JSON.stringify(names || [])", **quiet)
+        chosen.change(fetching, form, shown, **waiting)
         bring.click(bringing, form, shown, **waiting)
-        costs.wire([names.change], _typed, [names])
+        costs.wire([chosen.change], _typed, [names])
         halt.click(_ui.halting(lambda chosen: chosen or []), names, None, queue=False, **quiet)
         looked = tool.input(lambda chosen: [gr.update(visible=name == chosen) for name in groups], tool,
                             list(groups.values()), queue=False, **quiet)  # fmt: skip

@@ -98,6 +98,10 @@ def test_the_tokenizer_tab_fetches_with_a_line_and_a_stop(visit, hub, language, 
     expect(costs).to_contain_text("MB to fetch" if language == "en" else "MB를 받아요", timeout=120_000)
     expect(costs).to_contain_text(f"{THIRD} · ")
     assert f"GET /{THIRD}/resolve" not in " ".join(hub.paths())
+    asked = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.wait_for_timeout(4000)
+    assert len(asked) <= 5  # the clock of the costs, and nothing without end
     expect(page.locator(".tk-answer")).to_contain_text("Fetch the tokenizer" if language == "en" else "토크나이저 받기")
     fetch.click()
     line = page.locator(".mc-left .mc-wait:visible")

@@ -73,6 +73,7 @@ def test_the_tabs_ask_about_what_was_ticked_and_typed():
 
 def test_a_typed_tokenizer_is_fetched_only_when_asked_for(monkeypatch):
     monkeypatch.setattr(tokenizer, "_here", lambda name: False)
+    monkeypatch.setattr(tokenizer.hub, "offline", lambda: False)
     asked = []
 
     def tokenize(text, names, **_):

@@ -30,3 +30,11 @@ def test_waiting_threads_of_torch_leave_the_cores_to_the_page():
     environ = {name: value for name, value in os.environ.items() if name != "OMP_WAIT_POLICY"}
     done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, env=environ, capture_output=True, text=True)
     assert done.stdout.strip().splitlines()[-1:] == ["passive"], done.stderr[-2000:]
+
+
+def test_no_choice_of_several_asks_the_server_by_its_change():
+    # Gradio's page tells of such a change without end once the server has set the choices.
+    page = app.build()
+    several = {id for id, block in page.blocks.items() if getattr(block, "multiselect", False)}
+    asked = [each for each in page.fns.values() if any(t in several and name == "change" for t, name in each.targets)]
+    assert several and asked and all(each.fn is None and each.js for each in asked)

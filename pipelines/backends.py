@@ -18,6 +18,7 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from pipelines import onnx_graph
+from pipelines.cache import return_memory
 from settings import SETTINGS
 
 if TYPE_CHECKING:
@@ -39,13 +40,15 @@ AGREEMENT = 0.995
 FASTER = 1.1
 QUIET_S = 3.0
 LONG = 300
+# Making a session takes this many times the matrices that it packs; it then keeps them once.
+MAKING = 2.3
 TEXTS = (
     "What a lovely film.",
     "정말 재미있는 영화였어요, 또 보고 싶어요!",
     "The bus to Seoul leaves at ten; Anna works in Berlin and wonders who will come along with her this time.",
 )
 
-Room = Callable[[int], bool]
+Room = Callable[[Any, int], bool]
 
 
 class Unfit(Exception):
@@ -65,6 +68,7 @@ class Session:
     def __init__(self, graph: onnx_graph.Graph, output_class: type, threads: int, precision: str) -> None:
         self._session, self._alive = onnx_graph.session(graph, threads)
         self._inputs, self._outputs, self._class = graph.inputs, list(graph.outputs), output_class
+        self._lent = {name: tensor.numpy() for name, tensor in graph.lent.items()}
         self.precision, self.bytes = precision, graph.packed
 
     def takes(self, arguments: dict[str, Any]) -> bool:
@@ -79,7 +83,7 @@ class Session:
     def __call__(self, **arguments: Any) -> Any:
         import torch
 
-        feed = {name: arguments[name].numpy() for name in self._inputs}
+        feed = self._lent | {name: arguments[name].numpy() for name in self._inputs}
         values = self._session.run(self._outputs, feed)
         return self._class(**{name: torch.from_numpy(v) for name, v in zip(self._outputs, values, strict=True)})
 
@@ -112,7 +116,7 @@ def later(loaded: Loaded, room: Room, backend: str | None = None) -> None:
 
     Args:
         loaded: The model; when it has left memory by then, nothing happens.
-        room: (bytes) -> whether the memory budget has them; it then counts them.
+        room: (loaded, bytes) -> whether the memory budget has them; it then counts them. Below 0: gives them back.
         backend: As CLASSROOM_BACKEND, which it takes when left out.
     """
     global _last, _worker
@@ -138,28 +142,43 @@ def _work() -> None:
         del loaded
 
 
-def change(loaded: Loaded, backend: str, room: Room = lambda _: True) -> bool:
+def change(loaded: Loaded, backend: str, room: Room = lambda *_: True) -> bool:
     """Give a model a session, if it is of use, and tell whether it has one now; never raises."""
     started = time.perf_counter()
+    counted = kept = 0
+
+    def reserve(packed: int) -> None:
+        nonlocal counted
+        more = int(MAKING * packed) - counted
+        if not room(loaded, more):
+            raise Unfit(f"no room for {MAKING * packed / 1e6:.0f} MB")
+        counted += more
+
     try:
         with _tracing:
-            session = _fitting(loaded, backend)
-        if not room(session.bytes):
-            raise Unfit(f"no room for {session.bytes / 1e6:.0f} MB")
+            session = _fitting(loaded, backend, reserve)
         _replace(loaded, session)
+        kept = session.bytes
     except Exception as error:
         level = logging.INFO if isinstance(error, Unfit) else logging.WARNING
         log.log(level, "%s stays with torch: %s", loaded.id, f"{type(error).__name__}: {error}".splitlines()[0])
         return False
+    finally:
+        if counted:
+            return_memory()
+            room(loaded, kept - counted)
     log.info("%s runs in %s after %.1f s", loaded.id, NAMES[session.precision], time.perf_counter() - started)
     return True
 
 
-def _fitting(loaded: Loaded, backend: str) -> Session:
+def _fitting(loaded: Loaded, backend: str, reserve: Callable[[int], None]) -> Session:
     """Trace a model and return the session that passes every test.
 
+    Args:
+        reserve: (bytes of the matrices) -> None; raises Unfit where the memory budget lacks what a session needs.
+
     Raises:
-        Unfit: it differs from torch, or is not faster. Whatever torch and onnxruntime raise.
+        Unfit: it differs from torch, or is not faster, or does not fit. Whatever torch and onnxruntime raise.
     """
     import torch
 
@@ -172,10 +191,12 @@ def _fitting(loaded: Loaded, backend: str) -> Session:
     names = tuple(name for name, value in output.items() if torch.is_tensor(value) and name != "pooler_output")
     threads = SETTINGS.threads or torch.get_num_threads()
     try:
-        graph, exact = _exact(loaded, encoded, names, type(output), threads, fused=True)
+        graph = onnx_graph.trace(model, encoded, names, fused=True)
+        exact = _exact(loaded, graph, type(output), threads, reserve)
     except Exception as error:
         log.debug("%s attends in its own way: %s", loaded.id, error)
-        graph, exact = _exact(loaded, encoded, names, type(output), threads, fused=False)
+        graph = onnx_graph.trace(model, encoded, names, fused=False)
+        exact = _exact(loaded, graph, type(output), threads, reserve)
     best = _int8(loaded, graph, exact, threads) if backend == "int8" else exact
     gain = speed(model, best, _encode(loaded, TEXTS[:1]))
     if gain < FASTER and backend != "onnx":
@@ -184,13 +205,13 @@ def _fitting(loaded: Loaded, backend: str) -> Session:
 
 
 def _exact(
-    loaded: Loaded, encoded: dict[str, Any], names: tuple[str, ...], output_class: type, threads: int, *, fused: bool
-) -> tuple[onnx_graph.Graph, Session]:
-    graph = onnx_graph.trace(loaded.pipe.model, encoded, names, fused=fused)
+    loaded: Loaded, graph: onnx_graph.Graph, output_class: type, threads: int, reserve: Callable[[int], None]
+) -> Session:
+    reserve(graph.packed)
     session = Session(graph, output_class, threads, "fp32")
     for texts in (TEXTS[:1], TEXTS, (" ".join(TEXTS * 20),)):
         _compare(loaded, session, _encode(loaded, texts))
-    return graph, session
+    return session
 
 
 def _int8(loaded: Loaded, graph: onnx_graph.Graph, exact: Session, threads: int) -> Session:

@@ -143,11 +143,16 @@ class ModelCache:
         if left:
             return_memory()
 
-    def grow(self, key: Any, more: int) -> bool:
-        """Count `more` bytes for what is loaded under `key`; False, and nothing counted, when the budget lacks them."""
+    def grow(self, key: Any, value: Any, more: int) -> bool:
+        """Count `more` bytes for a value loaded under `key`; False, and nothing counted, when the budget lacks them.
+
+        Below 0 they are given back. A value that has left, even for one of the same name, counts for nothing.
+        """
         with self._lock:
             entry = self._entries.get(key)
-            if entry is None or sum(each.size for each in self._entries.values()) + more > self._budget():
+            if entry is None or entry.value is not value:
+                return False
+            if more > 0 and sum(each.size for each in self._entries.values()) + more > self._budget():
                 return False
             entry.size += more
             return True

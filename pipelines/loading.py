@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -298,7 +299,7 @@ def _load(model_id: str, known: catalog.ModelCard | None, kind: str, auto_class:
     size = sum(tensor.numel() * tensor.element_size() for tensor in (*model.parameters(), *model.buffers()))
     took = (time.perf_counter() - start) * 1000
     loaded = Loaded(model_id, known, pipe, device, files.source, took)
-    backends.later(loaded, lambda more: CACHE.grow((model_id, kind), more))
+    backends.later(loaded, partial(CACHE.grow, (model_id, kind)))
     return loaded, size
 
 

@@ -1,8 +1,8 @@
 """An encoder as an ONNX graph that reads torch's own weights where they lie, and its linear layers in 8 bits.
 
 The graph is traced without weights (a few hundred kilobytes, no file); ONNX Runtime is then given the tensors of the
-model itself. It keeps only a packed copy of the matrices it multiplies: the embeddings, which are most of a
-multilingual model, stay where torch has them.
+model itself. It keeps only a packed copy of the matrices it multiplies. It would copy the embeddings too, which are
+most of a multilingual model: these it is given anew with every run, as inputs, and they stay where torch has them.
 """
 
 from __future__ import annotations
@@ -12,11 +12,14 @@ import io
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 OPSET = 17
 DOMAIN = "com.microsoft"
+# A weight of at least so many bytes that is not multiplied is an input of every run.
+LARGE = 1_000_000
 ATTENTION = "onnx_runtime"
 
 
@@ -26,13 +29,15 @@ class Graph:
 
     Attributes:
         proto: onnx.ModelProto without weights' data.
-        weights: Name -> tensor of the model, in its own memory.
+        weights: Name -> tensor of the model, in its own memory, which a session reads once.
+        lent: The same of those that every run is given.
         inputs, outputs: Names, in the order of the graph.
         packed: Bytes of the matrices that are multiplied, which a session keeps a copy of.
     """
 
     proto: Any
     weights: Mapping[str, Any]
+    lent: Mapping[str, Any]
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
     packed: int
@@ -60,15 +65,6 @@ def trace(model: Any, encoded: Mapping[str, Any], outputs: tuple[str, ...], *, f
     if fused:
         _attend(model)
 
-    class Traced(torch.nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.model = model
-
-        def forward(self, *values: Any) -> tuple[Any, ...]:
-            output = self.model(**dict(zip(names, values, strict=True)))
-            return tuple(output[name] for name in outputs)
-
     with torch.no_grad():
         shown = model(**encoded)
     length = next(iter(encoded.values())).shape[1]
@@ -80,7 +76,7 @@ def trace(model: Any, encoded: Mapping[str, Any], outputs: tuple[str, ...], *, f
     # The exporter that torch prefers (dynamo) needs one package more.
     with torch.no_grad():
         torch.onnx.export(
-            Traced().eval(),
+            _outer(model, names, outputs),
             tuple(encoded.values()),
             buffer,
             dynamo=False,
@@ -99,14 +95,36 @@ def trace(model: Any, encoded: Mapping[str, Any], outputs: tuple[str, ...], *, f
     # A graph without weights asks for them as further inputs.
     asked = [each for each in proto.graph.input if each.name not in names]
     weights = {each.name: known[each.name].contiguous() for each in asked}
-    for each in asked:
-        proto.graph.input.remove(each)
-        proto.graph.initializer.append(_elsewhere(each, weights[each.name]))
     linear = ("Transpose", "MatMul", "Gemm")
     multiplied = {name for node in proto.graph.node if node.op_type in linear for name in node.input}
+    lent = {n: weights.pop(n) for n in list(weights) if n not in multiplied and _bytes(weights[n]) >= LARGE}
+    for each in asked:
+        if each.name in weights:
+            proto.graph.input.remove(each)
+            proto.graph.initializer.append(_elsewhere(each, weights[each.name]))
     packed = sum(_bytes(weights[name]) for name in multiplied & set(weights))
     used = {name for node in proto.graph.node for name in node.input}
-    return Graph(proto, weights, tuple(name for name in names if name in used), outputs, packed)
+    return Graph(proto, weights, lent, tuple(name for name in names if name in used), outputs, packed)
+
+
+def _outer(model: Any, names: tuple[str, ...], outputs: tuple[str, ...]) -> Any:
+    """Return the model as a module that takes and gives bare tensors, in the order of their names."""
+    made = _outer_class()()
+    made.model, made.names, made.outputs = model, names, outputs
+    return made.eval()
+
+
+@lru_cache(maxsize=1)
+def _outer_class() -> type:
+    """One class for all: a class is in a cycle with itself, and would keep the weights that it closes over."""
+    import torch
+
+    class Traced(torch.nn.Module):
+        def forward(self, *values: Any) -> tuple[Any, ...]:
+            output = self.model(**dict(zip(self.names, values, strict=True)))
+            return tuple(output[name] for name in self.outputs)
+
+    return Traced
 
 
 def _attend(model: Any) -> None:
@@ -231,7 +249,8 @@ def in_int8(graph: Graph, *, seven_bits: bool) -> Graph:
     kept = [each for each in proto.graph.initializer if each.name in used]
     del proto.graph.initializer[:]
     proto.graph.initializer.extend(kept)
-    return Graph(proto, {name: weights[name] for name in weights if name in used}, graph.inputs, graph.outputs, packed)
+    read = {name: weights[name] for name in weights if name in used}
+    return Graph(proto, read, graph.lent, graph.inputs, graph.outputs, packed)
 
 
 def has_vnni() -> bool:
@@ -264,7 +283,7 @@ def session(graph: Graph, threads: int) -> tuple[Any, list[Any]]:
     values = [onnxruntime.OrtValue.ortvalue_from_numpy(tensor.numpy()) for tensor in graph.weights.values()]
     options.add_external_initializers(list(graph.weights), values)
     made = onnxruntime.InferenceSession(graph.proto.SerializeToString(), options, providers=["CPUExecutionProvider"])
-    return made, [values, graph.weights]
+    return made, [values, graph.weights, graph.lent]
 
 
 def _bytes(tensor: Any) -> int:

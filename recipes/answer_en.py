@@ -4,7 +4,7 @@
     python -m recipes.answer_en --data DIR --evaluate   only measure: reproduces every figure of the card
 
 DIR holds ``squad_v2_half_dev.json`` (SQuAD 2.0, Rajpurkar et al. 2018, https://arxiv.org/abs/1806.03822): twelve
-articles, of which three are never trained on and measure the model.
+articles, of which three are never trained on and measure the model; and WordNet (recipes/README.md).
 """
 
 import argparse
@@ -23,6 +23,7 @@ import torch
 from torch.nn.functional import cross_entropy
 from transformers import AutoModelForQuestionAnswering, AutoTokenizer
 
+from recipes._answer_twists import Twists, opposites
 from recipes._cards import write_card
 from recipes._english_adapter import Averaged, adapted, base_folder, fold, merged, save
 from recipes._training import batches, device_and_autocast, write_json
@@ -42,17 +43,19 @@ class Settings:
     Short pieces first: finding the sentence's answer is learned in a third of the time that whole paragraphs take.
     ``plausible`` is the weight of the answers that a question without one seems to have: they teach where an answer
     would stand, apart from whether there is one. ``dropout`` and ``blank``, the share of pieces hidden behind [MASK],
-    keep a few thousand questions from being learned by heart.
+    keep a few thousand questions from being learned by heart. In every pass a share of ``twisted`` of the questions
+    with an answer comes once more, with one thing changed and no answer.
     """
 
     rank: int = 32
     rate: float = 1.2e-3
     head_rate: float = 2e-3
-    passes: tuple[int, ...] = (40, 48, 64, 96, 128, 160)
+    passes: tuple[int, ...] = (40, 48, 64, 96, 128, 160, 200)
     batch_tokens: int = 1200
     plausible: float = 0.5
     dropout: float = 0.1
     blank: float = 0.08
+    twisted: float = 0.6
     average_from: float = 0.6
     seed: int = 0
 
@@ -156,7 +159,13 @@ def loss_of(model, batch: dict[str, torch.Tensor], plausible: float) -> torch.Te
     return total / 2
 
 
-def train(settings: Settings, questions: list[Question], checkpoint: Path, watch=lambda *_: ""):
+def reading(settings: Settings, questions: list[Question], twists: Twists, chance: random.Random):
+    """The questions of one pass, and those that lost their answer."""
+    some = [each for each in questions if each.answerable and chance.random() < settings.twisted]
+    return questions + [twisted for each in some if (twisted := twists.twisted(each, chance))]
+
+
+def train(settings: Settings, questions: list[Question], twists: Twists, checkpoint: Path, watch=lambda *_: ""):
     device, autocast = device_and_autocast()
     torch.manual_seed(settings.seed)
     tokenizer = AutoTokenizer.from_pretrained(base_folder())
@@ -168,7 +177,8 @@ def train(settings: Settings, questions: list[Question], checkpoint: Path, watch
     reader, plans = Reader(tokenizer), []
     for number, room in enumerate(settings.passes):
         chance, rng = random.Random(number + 100 * settings.seed), np.random.default_rng(number + 100 * settings.seed)
-        examples = [example for each in questions if (example := reader.example(each, room, chance))]
+        asked = reading(settings, questions, twists, chance)
+        examples = [example for each in asked if (example := reader.example(each, room, chance))]
         lengths = np.array([len(each["ids"]) for each in examples])
         plans += [[examples[i] for i in chosen] for chosen in batches(lengths, settings.batch_tokens, rng)]
     tokens = np.cumsum([sum(len(each["ids"]) for each in plan) for plan in plans])
@@ -384,7 +394,9 @@ def main() -> None:
         member = options.work / "member"
         if not member.exists():
             options.work.mkdir(parents=True, exist_ok=True)
-            save(*train(Settings(), taught, options.work / "checkpoint.pt", watcher(held_out[::14])), member)
+            twists = Twists(taught, opposites(options.data / "wordnet"))
+            watch = watcher(held_out[::14])
+            save(*train(Settings(), taught, twists, options.work / "checkpoint.pt", watch), member)
         options.output.parent.mkdir(parents=True, exist_ok=True)
         shutil.copytree(member, options.output, dirs_exist_ok=True)
         line = best_line(scores(*load(options.output), held_out), held_out)

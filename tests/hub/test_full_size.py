@@ -154,10 +154,12 @@ class Row:
         for before, after in zip(told, told[1:], strict=False):
             assert after.here >= before.here and after.bar >= before.bar, (before, after)
         timed = [each for each in told if each.left is not None]
-        assert len(timed) >= 2 and all(each.speed and each.speed < 1.2 * PACE / 1e6 for each in timed), timed
+        assert len(timed) >= 2 and all(each.speed and each.speed < 1.5 * PACE / 1e6 for each in timed), timed
         for before, after in zip(timed, timed[1:], strict=False):
             assert after.left <= before.left + 2, (before, after)
         assert timed[-1].left < timed[0].left
+        # The first second also counts what lay ready to be sent.
+        assert all(each.speed < 1.2 * PACE / 1e6 for each in timed[3:]), timed
 
 
 class Memory:
@@ -210,7 +212,6 @@ def app(hub, tmp_path):
     home = tmp_path / "home"
     more = {"HF_HOME": str(home), "CLASSROOM_PRELOAD": "1", "CLASSROOM_OWNER_PASSWORD": PASSWORD}
     more |= {"HF_HUB_OFFLINE": "0", "CLASSROOM_MEMORY_BUDGET_MB": str(BUDGET_MB)}
-    more["CLASSROOM_BACKEND"] = "torch"  # while it is tried, another holds a model a second time
     with serve(OURS, tmp_path / "app.log", **environment(**more)) as served:
         yield served
     shutil.rmtree(home, ignore_errors=True)

@@ -99,13 +99,21 @@ def test_a_session_and_not_torch_computes(monkeypatch):
     assert loaded.pipe(TEXTS[0])[0]["label"].startswith("LABEL_")
 
 
-def test_the_embeddings_are_torchs_own():
+def test_the_embeddings_are_torchs_own(monkeypatch):
+    monkeypatch.setattr(onnx_graph, "LARGE", 1000)
     loaded = encoder()
-    encoded = backends._encode(loaded, TEXTS)
-    graph = onnx_graph.trace(loaded.pipe.model, encoded, ("logits",))
     table = loaded.pipe.model.get_input_embeddings().weight
-    assert table.data_ptr() in {tensor.data_ptr() for tensor in graph.weights.values()}
+    graph = onnx_graph.trace(loaded.pipe.model, backends._encode(loaded, TEXTS), ("logits",))
     assert 0 < graph.packed < sum(each.numel() * 4 for each in loaded.pipe.model.parameters()) - table.numel() * 4
+    assert backends.change(loaded, "onnx")
+    before = outputs(loaded, TEXTS)["logits"]
+    with torch.no_grad():
+        table.mul_(3)  # a copy would not know of it
+    after = outputs(loaded, TEXTS)["logits"]
+    assert (after - before).abs().max() > 1e-3
+    with torch.inference_mode():
+        expected = type(loaded.pipe.model).forward(loaded.pipe.model, **backends._encode(loaded, TEXTS)).logits
+    torch.testing.assert_close(after, expected, rtol=1e-4, atol=1e-4)
 
 
 def test_gradients_and_hidden_states_come_from_torch():
@@ -169,7 +177,7 @@ def test_attention_is_one_operator_where_the_model_leaves_it_open(architecture):
 
 
 def test_a_session_that_is_slower_or_has_no_room_is_not_used(monkeypatch):
-    assert not backends.change(encoder(), "auto", lambda needed: needed < 0)
+    assert not backends.change(encoder(), "auto", lambda _, needed: needed < 0)
     monkeypatch.setattr(backends, "speed", lambda *_: 0.8)
     assert not backends.change(encoder(), "auto")
     assert not backends.change(encoder(), "int8")
@@ -282,7 +290,7 @@ def test_models_change_in_the_background_once_all_is_quiet(monkeypatch):
     monkeypatch.setattr(backends, "QUIET_S", 0.2)
     first, done = encoder(), threading.Event()
 
-    def room(needed):
+    def room(_, needed):
         assert threading.current_thread() is not threading.main_thread()
         done.set()
         return True
@@ -295,18 +303,39 @@ def test_models_change_in_the_background_once_all_is_quiet(monkeypatch):
 
 def test_a_model_that_left_memory_is_let_go():
     loaded = encoder()
-    assert backends.change(loaded, "auto")
-    model = weakref.ref(loaded.pipe.model)
-    del loaded
     gc.collect()
-    assert model() is None
+    gc.disable()  # at once, not when the collector next comes by: a weight may be half a gigabyte
+    try:
+        assert backends.change(loaded, "auto")
+        model, weight = weakref.ref(loaded.pipe.model), weakref.ref(next(loaded.pipe.model.parameters()))
+        del loaded
+        assert model() is None and weight() is None
+    finally:
+        gc.enable()
 
 
 def test_the_budget_counts_what_a_session_keeps():
     cache = ModelCache(1000)
     with cache.use("a", lambda: ("model", 600)):
-        assert cache.grow("a", 300)
+        assert cache.grow("a", "model", 300)
         assert cache.loaded() == {"a": 900}
-        assert not cache.grow("a", 200)
-        assert not cache.grow("b", 1)
-    assert cache.loaded() == {"a": 900}
+        assert not cache.grow("a", "model", 200)
+        assert not cache.grow("a", "the one before", -300)
+        assert not cache.grow("b", "model", 1)
+        assert cache.grow("a", "model", -100)
+    assert cache.loaded() == {"a": 800}
+
+
+@pytest.mark.parametrize("succeeds", [True, False])
+def test_room_is_asked_for_before_a_session_is_made_and_given_back(monkeypatch, succeeds):
+    loaded, told, packed = encoder(), [], []
+    make = backends.onnx_graph.session
+
+    def session(graph, threads):
+        packed.append(graph.packed)
+        assert told == [int(backends.MAKING * graph.packed)]
+        return make(graph, threads) if succeeds else 1 / 0
+
+    monkeypatch.setattr(backends.onnx_graph, "session", session)
+    assert backends.change(loaded, "onnx", lambda each, more: each is loaded and not told.append(more)) is succeeds
+    assert sum(told) == (packed[0] if succeeds else 0)

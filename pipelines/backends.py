@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterable, Sequence
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
-from pipelines import onnx_graph
+from pipelines import onnx_graph, tracing
 from pipelines.cache import return_memory
 from settings import SETTINGS
 
@@ -39,6 +39,7 @@ TOLERANCE = 1e-4
 AGREEMENT = 0.995
 FASTER = 1.1
 QUIET_S = 3.0
+IDLE_S = 20.0  # how long the process that traces is kept for the next model
 LONG = 300
 # Making a session takes this many times the matrices that it packs; it then keeps them once.
 MAKING = 2.3
@@ -109,6 +110,7 @@ _start = threading.Lock()
 _tracing = threading.Lock()  # torch traces one model at a time
 _last = 0.0
 _worker: threading.Thread | None = None
+_tracer = tracing.Tracer()
 
 
 def later(loaded: Loaded, room: Room, backend: str | None = None) -> None:
@@ -133,7 +135,12 @@ def later(loaded: Loaded, room: Room, backend: str | None = None) -> None:
 
 def _work() -> None:
     while True:
-        reference, backend, room = _jobs.get()
+        try:
+            reference, backend, room = _jobs.get(timeout=IDLE_S)
+        except queue.Empty:
+            with _tracing:
+                _tracer.close()
+            reference, backend, room = _jobs.get()
         while (wait := _last + QUIET_S - time.monotonic()) > 0:
             time.sleep(wait)
         loaded = reference()
@@ -191,17 +198,27 @@ def _fitting(loaded: Loaded, backend: str, reserve: Callable[[int], None]) -> Se
     names = tuple(name for name, value in output.items() if torch.is_tensor(value) and name != "pooler_output")
     threads = SETTINGS.threads or torch.get_num_threads()
     try:
-        graph = onnx_graph.trace(model, encoded, names, fused=True)
+        graph = _traced(model, encoded, names, fused=True)
         exact = _exact(loaded, graph, type(output), threads, reserve)
     except Exception as error:
         log.debug("%s attends in its own way: %s", loaded.id, error)
-        graph = onnx_graph.trace(model, encoded, names, fused=False)
+        graph = _traced(model, encoded, names, fused=False)
         exact = _exact(loaded, graph, type(output), threads, reserve)
     best = _int8(loaded, graph, exact, threads) if backend == "int8" else exact
     gain = speed(model, best, _encode(loaded, TEXTS[:1]))
     if gain < FASTER and backend != "onnx":
         raise Unfit(f"a sentence takes {1 / gain:.2f} of torch's time")
     return best
+
+
+def _traced(model: Any, encoded: dict[str, Any], names: tuple[str, ...], *, fused: bool) -> onnx_graph.Graph:
+    """Trace a large model in a process of its own, and here when that cannot be."""
+    if tracing.Tracer.suits(model):
+        try:
+            return onnx_graph.trace(model, encoded, names, fused=fused, exporter=_tracer.export)
+        except tracing.Broken as error:
+            log.warning("a trace could not be made elsewhere: %s", error)
+    return onnx_graph.trace(model, encoded, names, fused=fused)
 
 
 def _exact(

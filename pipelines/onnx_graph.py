@@ -10,7 +10,7 @@ from __future__ import annotations
 import copy
 import io
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -43,7 +43,14 @@ class Graph:
     packed: int
 
 
-def trace(model: Any, encoded: Mapping[str, Any], outputs: tuple[str, ...], *, fused: bool = True) -> Graph:
+def trace(
+    model: Any,
+    encoded: Mapping[str, Any],
+    outputs: tuple[str, ...],
+    *,
+    fused: bool = True,
+    exporter: Callable[..., bytes] | None = None,
+) -> Graph:
     """Trace a model's forward pass.
 
     Args:
@@ -51,17 +58,43 @@ def trace(model: Any, encoded: Mapping[str, Any], outputs: tuple[str, ...], *, f
         encoded: The tokenizer's tensors for at least two padded texts, each of shape (batch, tokens).
         outputs: Names of the tensors of the model's output to keep.
         fused: Let ONNX Runtime's own operator attend, in models that leave attention to transformers' interface.
+        exporter: Stands in for `export`.
 
     Raises:
         Whatever torch.onnx.export raises; ValueError, when the model attends in another way.
     """
     import onnx
+
+    names = tuple(encoded)
+    proto = onnx.load_from_string((exporter or export)(model, encoded, outputs, fused=fused))
+    known = {f"model.{name}": tensor.detach() for name, tensor in _tensors(model)}
+    # A graph without weights asks for them as further inputs.
+    asked = [each for each in proto.graph.input if each.name not in names]
+    weights = {each.name: known[each.name].contiguous() for each in asked}
+    linear = ("Transpose", "MatMul", "Gemm")
+    multiplied = {name for node in proto.graph.node if node.op_type in linear for name in node.input}
+    lent = {n: weights.pop(n) for n in list(weights) if n not in multiplied and _bytes(weights[n]) >= LARGE}
+    for each in asked:
+        if each.name in weights:
+            proto.graph.input.remove(each)
+            proto.graph.initializer.append(_elsewhere(each, weights[each.name]))
+    packed = sum(_bytes(weights[name]) for name in multiplied & set(weights))
+    used = {name for node in proto.graph.node for name in node.input}
+    return Graph(proto, weights, lent, tuple(name for name in names if name in used), outputs, packed)
+
+
+def _tensors(model: Any) -> tuple[tuple[str, Any], ...]:
+    return (*model.named_parameters(remove_duplicate=False), *model.named_buffers(remove_duplicate=False))
+
+
+def export(model: Any, encoded: Mapping[str, Any], outputs: tuple[str, ...], *, fused: bool) -> bytes:
+    """Return the serialized ModelProto of a forward pass, with every weight as a further input; see `trace`."""
+    import onnx
     import torch
 
     names = tuple(encoded)
     # Modules of their own around the same tensors: others may be using the model meanwhile.
-    tensors = (*model.named_parameters(remove_duplicate=False), *model.named_buffers(remove_duplicate=False))
-    model = copy.deepcopy(model, {id(tensor): tensor for _, tensor in tensors})
+    model = copy.deepcopy(model, {id(tensor): tensor for _, tensor in _tensors(model)})
     if fused:
         _attend(model)
 
@@ -88,23 +121,11 @@ def trace(model: Any, encoded: Mapping[str, Any], outputs: tuple[str, ...], *, f
             opset_version=OPSET,
             custom_opsets={DOMAIN: 1} if fused else None,
         )
+    if not fused:
+        return buffer.getvalue()
     proto = onnx.load_from_string(buffer.getvalue())
-    if fused:
-        _join_heads(proto)
-    known = {f"model.{name}": tensor.detach() for name, tensor in tensors}
-    # A graph without weights asks for them as further inputs.
-    asked = [each for each in proto.graph.input if each.name not in names]
-    weights = {each.name: known[each.name].contiguous() for each in asked}
-    linear = ("Transpose", "MatMul", "Gemm")
-    multiplied = {name for node in proto.graph.node if node.op_type in linear for name in node.input}
-    lent = {n: weights.pop(n) for n in list(weights) if n not in multiplied and _bytes(weights[n]) >= LARGE}
-    for each in asked:
-        if each.name in weights:
-            proto.graph.input.remove(each)
-            proto.graph.initializer.append(_elsewhere(each, weights[each.name]))
-    packed = sum(_bytes(weights[name]) for name in multiplied & set(weights))
-    used = {name for node in proto.graph.node for name in node.input}
-    return Graph(proto, weights, lent, tuple(name for name in names if name in used), outputs, packed)
+    _join_heads(proto)
+    return proto.SerializeToString()
 
 
 def _outer(model: Any, names: tuple[str, ...], outputs: tuple[str, ...]) -> Any:

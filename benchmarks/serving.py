@@ -16,6 +16,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 OURS, BARE, PLAIN = ("app.py",), ("-m", "benchmarks.bare_app"), ("-m", "benchmarks.plain_app")
+WITH_EMPTY = ("-m", "benchmarks.with_empty_event")
 
 
 @dataclass(frozen=True)

@@ -125,6 +125,9 @@ def save(model, tokenizer, folder: Path) -> None:
         target = Path(part) / folder.name
         model.peft_config["default"].base_model_name_or_path = BASE
         model.peft_config["default"].inference_mode = True
+        # Peft adds its own list anew whenever an adapter is read.
+        if kept := model.peft_config["default"].modules_to_save:
+            model.peft_config["default"].modules_to_save = list(dict.fromkeys(kept))
         model.save_pretrained(target)
         weights = {
             name: value.half().contiguous() for name, value in load_file(target / "adapter_model.safetensors").items()
@@ -162,6 +165,20 @@ def mix(members: list[Path], folder: Path) -> None:
         config["r"] = config["lora_alpha"] = sum(tensor[first_a(tensor)].shape[0] for tensor in tensors)
         write_json(target / "adapter_config.json", config)
         publish(target, folder)
+
+
+def halfway(before: Path, after: Path, folder: Path) -> Path:
+    """The adapter whose every number is the mean of what it was before a training and after; returns its folder.
+
+    As `mix`, for adapters of which one began as the other: their factors are close, and their own mean will do.
+    """
+    from safetensors.torch import load_file, save_file
+
+    one, other = (load_file(each / "adapter_model.safetensors") for each in (before, after))
+    shutil.copytree(after, folder, dirs_exist_ok=True)
+    mean = {name: ((one[name].float() + other[name].float()) / 2).half().contiguous() for name in one}
+    save_file(mean, folder / "adapter_model.safetensors", metadata={"format": "pt"})
+    return folder
 
 
 def first_a(tensors: dict) -> str:

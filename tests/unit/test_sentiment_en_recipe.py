@@ -7,9 +7,12 @@ import tarfile
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
 from recipes import _english_found as found
 from recipes import _english_teacher as teaching
+from recipes import sentiment_en as recipe
+from recipes._english_adapter import halfway
 from recipes._english_pieces import Swap, bare, clauses, invented, told, tweets
 
 SENTENCES = ["a dull film , but it looks wonderful", "the cast is charming and the jokes are tiresome"]
@@ -121,3 +124,25 @@ def test_meanings_are_a_word_with_its_meaning_or_an_example(tmp_path):
     for kind in ("adj", "adv", "verb", "noun"):
         (tmp_path / f"data.{kind}").write_text("  1 This software\n" + entry * (kind == "adj") * 20)
     assert set(found.meanings(tmp_path)) == {"a soft-hearted judge", "soft hearted: easily moved"}
+
+
+def test_a_round_takes_some_of_the_new_texts_with_what_the_teacher_said_of_them():
+    wanted = torch.arange(2 + 1 + 10).float()[:, None].repeat(1, 2)
+    means = np.random.default_rng(0).normal(size=(10, 12)).astype(np.float32)
+    whole = recipe.Lessons([("a", 0), ("b", 1)], [("c", 1)], [str(i) for i in range(10)], 4, wanted, means)
+    some = whole.some(recipe.Settings(made=2, found=5, places=3))
+    assert len(some.new) == 7 and some.made == 2 and some.meanings.shape == (7, 3)
+    assert all(int(text) < 4 for text in some.new[:2]) and all(int(text) >= 4 for text in some.new[2:])
+    assert [int(row[0]) for row in some.wanted[:3]] == [0, 1, 2]
+    assert [int(row[0]) - 3 for row in some.wanted[3:]] == [int(text) for text in some.new]
+    assert some.new != whole.some(recipe.Settings(made=2, found=5, places=3, seed=1)).new
+
+
+def test_halfway_is_the_mean_of_every_number(tmp_path):
+    for name, value in (("before", 1.0), ("after", 3.0)):
+        (tmp_path / name).mkdir()
+        save_file({"lora_A": torch.full((2, 2), value)}, tmp_path / name / "adapter_model.safetensors")
+        (tmp_path / name / "config.json").write_text(name)
+    folder = halfway(tmp_path / "before", tmp_path / "after", tmp_path / "mean")
+    assert torch.equal(load_file(folder / "adapter_model.safetensors")["lora_A"], torch.full((2, 2), 2.0).half())
+    assert (folder / "config.json").read_text() == "after"

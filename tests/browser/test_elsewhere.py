@@ -7,6 +7,8 @@ import json
 import re
 
 import pytest
+from gradio_client import Client, handle_file
+from gradio_client.exceptions import AppError
 from playwright.sync_api import expect
 
 from tests.browser.conftest import fits
@@ -307,3 +309,24 @@ def test_a_stop_ends_the_wait_for_objects_and_the_other_modes_are_as_they_were(v
     page.locator("#mc-clip-mode input[value=match]").check(force=True)
     page.locator("#mc-clip-labels textarea").wait_for()
     assert page.locator("#mc-clip-token").count() == 0 and page.locator("button.mc-run >> visible=true").count() == 1
+
+
+def test_programs_find_objects_with_a_token_of_their_own(provider, address, tmp_path):
+    (tmp_path / "room.png").write_bytes(picture_file(400, 300, "navy"))
+    client = Client(address, verbose=False)
+    room = handle_file(str(tmp_path / "room.png"))
+    found = client.predict(room, TOKEN, api_name="/detect_objects")
+    assert found == [
+        local_objects.row("cat", 0.96875, 0, 0, 200, 150),
+        local_objects.row("dog", 0.875, 200, 75, 400, 300),
+    ]
+    assert provider.asked("POST")[0].headers["authorization"] == f"Bearer {TOKEN}"
+    for answer, said in ((Answer(401, TOKEN.encode()), "does not accept this token"), (Answer(body=b"7"), "could not")):
+        provider.answers.append(answer)
+        with pytest.raises(AppError, match=said) as caught:
+            client.predict(room, TOKEN, threshold=0.9, api_name="/detect_objects")
+        assert TOKEN not in str(caught.value)
+    with pytest.raises(AppError, match="a number from 0 to 1"):
+        client.predict(room, TOKEN, None, 7, api_name="/detect_objects")
+    with pytest.raises(AppError, match="token is needed"):  # the owner's is not lent
+        client.predict(room, api_name="/detect_objects")

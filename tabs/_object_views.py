@@ -45,10 +45,11 @@ def found(objects: list[dict[str, Any]], data: bytes, threshold: float, lang: st
         none = say(lang, "objects.none", threshold=f"{100 * threshold:.0f}")
         return f'<div class="mc-objects">{figure}<p class="mc-soft mc-objects-none">{esc(none)}</p></div>'
     rows = [_row(n, each, kinds.index(each["label"]) % HUES, lang) for n, each in enumerate(objects, start=1)]
-    listed = f'<ol class="mc-objects-list" aria-label="{esc(say(lang, "objects.list"))}">{"".join(rows[:SHOWN])}</ol>'
+    named = f'aria-label="{esc(say(lang, "objects.list"))}"'
+    listed = f'<ol role="list" class="mc-objects-list" {named}>{"".join(rows[:SHOWN])}</ol>'
     if len(rows) > SHOWN:
         told = esc(say(lang, "objects.more", count=len(rows) - SHOWN))
-        rest = f'<ol class="mc-objects-list" start="{SHOWN + 1}">{"".join(rows[SHOWN:])}</ol>'
+        rest = f'<ol role="list" class="mc-objects-list" start="{SHOWN + 1}">{"".join(rows[SHOWN:])}</ol>'
         listed += f'<details class="mc-clip-more"><summary>{told}</summary>{rest}</details>'
     hint = f'<p class="mc-soft">{esc(say(lang, "objects.hint"))}</p>'
     return f'<div class="mc-objects">{figure}{_counts(objects, kinds)}{hint}{listed}</div>'

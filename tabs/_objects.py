@@ -86,10 +86,10 @@ def _running(detect: Callable[..., Iterator[Any]]) -> Callable[..., Iterator[lis
     def run(
         request: gr.Request, picture: Any, model: Any, threshold: Any, token: Any, provider: Any
     ) -> Iterator[list[Any]]:
-        lang, stop, session = language(request), threading.Event(), str(request.session_hash)
-        if before := _under_way.get(session):
-            before.set()
-        _under_way[session] = stop
+        lang, stop, session = language(request), threading.Event(), request.session_hash
+        _stop(request)
+        if session is not None:
+            _under_way[session] = stop
         try:
             yield [_elsewhere.waiting(None, lang), gr.skip()]
             if hub.offline():  # there is no field for a token then
@@ -113,7 +113,7 @@ def _running(detect: Callable[..., Iterator[Any]]) -> Callable[..., Iterator[lis
 
 def _stop(request: gr.Request) -> None:
     """Give up what this session waits for; what stands there stays."""
-    if going := _under_way.get(str(request.session_hash)):
+    if going := _under_way.get(request.session_hash):
         going.set()
 
 

@@ -94,9 +94,9 @@ class TestAsked:
         }  # fmt: skip
         cat, dog = (each["box"] for each in run.result)
         assert (cat["xmin"], cat["ymin"]) == (0, 0) and (dog["xmax"], dog["ymax"]) == upright
-        assert cat["xmax"] == pytest.approx(upright[0] / 2, abs=4) and cat["ymax"] == pytest.approx(
-            upright[1] / 2, abs=4
-        )
+        corners = (cat["xmax"], cat["ymax"], dog["xmin"], dog["ymin"])
+        halves = (upright[0] / 2, upright[1] / 2, upright[0] / 2, upright[1] / 4)
+        assert corners == pytest.approx(halves, abs=4)
 
     def test_only_who_offers_it_is_asked(self, provider):
         from huggingface_hub.inference._providers import PROVIDERS

@@ -14,6 +14,7 @@ from pipelines import images, remote
 from pipelines.errors import VisitorError
 from pipelines.run import Run
 from tabs import _object_views, _objects
+from tabs import clip as tab
 
 NASTY = "<img src=x onerror=alert(1)>\"'& ${alert(2)} {{value}}"
 TOKEN = "hf_visitor"
@@ -151,3 +152,29 @@ def test_stop_reaches_the_run_of_its_own_session_only(tmp_path):
     assert stops[0].is_set()
     run.close()
     assert _objects._under_way == {}
+
+
+def test_callers_without_a_session_cannot_stop_each_other(tmp_path):
+    path, nobody = tmp_path / "picture.png", SimpleNamespace(session_hash=None, cookies={}, headers={})
+    path.write_bytes(png())
+    stops = []
+
+    def detect(*values):
+        stops.append(values[-1])
+        while True:
+            yield None
+
+    runs = [_objects._running(detect)(nobody, str(path), "a/b", 0.5, TOKEN, "auto") for _ in range(2)]
+    for run in runs:
+        next(run), next(run)
+    _objects._stop(nobody)
+    assert [stop.is_set() for stop in stops] == [False, False] and _objects._under_way == {}
+
+
+@pytest.mark.parametrize(("query", "mode"), [("objects_model", "objects"), ("query", "search"), ("texts", "many")])
+def test_a_link_names_the_mode(query, mode):
+    from_link = tab._linking([tab.MODES, (tab.ELSEWHERE,)])
+    linked = from_link(SimpleNamespace(query_params={"tab": "clip", query: "a/b"}))
+    assert linked[0] == mode and linked.count("a/b") == 1 and len(linked) == 10
+    assert linked[1]["visible"] == (mode != "objects") and linked[2]["visible"] == (mode == "objects")
+    assert len(from_link(SimpleNamespace(query_params={"tab": "text_tasks"}))) == 10

@@ -131,11 +131,22 @@ def _file(data: object, side: int, in_app: bool) -> str:
     for name in emoji.examples() if in_app else ():
         if emoji.picture(name).read_bytes() == data:
             return f'"assets/examples/images/{name}.png"'
+    return f"io.BytesIO({inline(data, side, 4)})"
+
+
+def inline(data: bytes, side: int, indent: int = 0) -> str:
+    """Return the expression for a picture file's bytes; a large one is made smaller first.
+
+    Args:
+        data: The file.
+        side: Pixels a side of the smaller one.
+        indent: Spaces before the line that it ends on.
+    """
     note = ""
     if len(data) > WHOLE:
         data, note = images.small(data, side), "  # a smaller copy of the picture"
     else:
         images.load(data)
-    text = base64.b64encode(data).decode()
-    rows = "".join(f'        "{text[i : i + 96]}"\n' for i in range(0, len(text), 96))
-    return f"io.BytesIO(base64.b64decode({note}\n{rows}    ))"
+    text, before = base64.b64encode(data).decode(), " " * indent
+    rows = "".join(f'{before}    "{text[i : i + 96]}"\n' for i in range(0, len(text), 96))
+    return f"base64.b64decode({note}\n{rows}{before})"

@@ -28,6 +28,8 @@ SIDE = 1024
 # How many pixels of each format decode within 300 MB: JPEG comes smaller from the decoder, WEBP is held three times.
 MOST_PIXELS = {"JPEG": 100_000_000, "PNG": 25_000_000, "GIF": 25_000_000, "WEBP": 16_000_000}
 PROGRESSIVE = 25_000_000
+# Exif: the orientations in which width and height change places.
+ORIENTATION, ON_ITS_SIDE = 0x0112, (5, 6, 7, 8)
 LARGE = 4_000_000
 _one_large_at_a_time = threading.Lock()
 
@@ -70,6 +72,15 @@ def load(source: object, side: int = SIDE) -> Image:
 
     Raises:
         VisitorError: as `read`; not_an_image, image_too_large (in pixels), image_unreadable.
+    """
+    return measured(source, side)[0]
+
+
+def measured(source: object, side: int = SIDE) -> tuple[Image, tuple[int, int]]:
+    """Return a picture as `load` does, and the width and height in pixels of the whole of it, upright.
+
+    Raises:
+        VisitorError: as `load`.
     """
     from PIL import Image, UnidentifiedImageError
 
@@ -129,6 +140,14 @@ def small(source: object, side: int) -> bytes:
     return min(files, key=len)
 
 
+def jpeg(image: Image) -> bytes:
+    """Return an RGB image as a JPEG file that holds its pixels and nothing that was known of it."""
+    bare, buffer = image.copy(), io.BytesIO()
+    bare.info = {}
+    bare.save(buffer, "JPEG", quality=90)
+    return buffer.getvalue()
+
+
 def mime(data: bytes) -> str:
     """Return the media type of what `small` made."""
     return "image/png" if data.startswith(b"\x89PNG") else "image/jpeg"
@@ -142,9 +161,10 @@ def _as_png(image: Any) -> bytes:
     return buffer.getvalue()
 
 
-def _upright_rgb(image: Any, side: int) -> Image:
+def _upright_rgb(image: Any, side: int) -> tuple[Image, tuple[int, int]]:
     from PIL import ImageOps
 
+    width, height = image.size
     if image.format == "JPEG":
         image.draft(None, (side, side))
     image.seek(0)
@@ -152,7 +172,9 @@ def _upright_rgb(image: Any, side: int) -> Image:
     if image.mode not in ("RGB", "L", "CMYK"):
         image = _known(image)
     image.thumbnail((side, side), reducing_gap=2.0)
-    return ImageOps.exif_transpose(_flat(image))
+    flat = _flat(image)
+    turned = flat.getexif().get(ORIENTATION) in ON_ITS_SIDE
+    return ImageOps.exif_transpose(flat), (height, width) if turned else (width, height)
 
 
 def _known(image: Any) -> Any:

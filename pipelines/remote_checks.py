@@ -16,6 +16,8 @@ MOST_LABEL = 200
 MOST_DIMENSIONS = 20_000
 # A rounded 1.0000001 is a probability, 1.5 is not.
 SLACK = 1e-3
+# No edge of a box lies so far from a picture.
+FARTHEST = 1_000_000
 _UNSEEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 _SURROGATES = re.compile("[\ud800-\udfff]")
 
@@ -70,6 +72,20 @@ def place(start: object, end: object, text: str) -> tuple[int, int]:
     if not whole or not 0 <= start < end <= len(text):
         raise odd("place")
     return start, end
+
+
+def box(value: object, width: int, height: int) -> tuple[float, float, float, float]:
+    """Return the left, top, right and bottom of a box in a picture of width x height pixels; what sticks out is cut."""
+    if not isinstance(value, dict):
+        raise odd("box")
+    edges = [value.get(name) for name in ("xmin", "ymin", "xmax", "ymax")]
+    for edge in edges:
+        if isinstance(edge, bool) or not isinstance(edge, (int, float)) or not abs(edge) <= FARTHEST:
+            raise odd("box")
+    left, top, right, bottom = edges
+    if not (left <= right and top <= bottom and left < width and top < height and right > 0 and bottom > 0):
+        raise odd("box")
+    return max(0.0, left), max(0.0, top), min(float(width), right), min(float(height), bottom)
 
 
 def logarithm(value: object) -> float | None:

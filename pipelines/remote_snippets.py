@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from pipelines import embeddings, snippets
+from pipelines import embeddings, image_snippets, snippets
 from pipelines.literals import fill, literal
 
 if TYPE_CHECKING:
     from pipelines.image_generation import Wish
     from pipelines.remote import Route
+
+# A large picture stands in the code as a smaller copy of this many pixels a side.
+CODE_SIDE = 448
 
 CLIENT = """\
 import os
@@ -123,6 +126,16 @@ result = client.text_generation(
 print(result)
 """
 
+DETECT = """\
+import base64
+
+picture = <<picture>>
+result = client.object_detection(picture, model=<<model>>, threshold=<<threshold>>)
+for each in result:
+    box = each.box
+    print(f"{each.score:.4f}  {each.label:<14} ({box.xmin}, {box.ymin}) to ({box.xmax}, {box.ymax})")
+"""
+
 PAINT = """\
 result = []
 for number in range(<<count>>):  # each picture with the next seed
@@ -160,6 +173,12 @@ def embed(at: Route, batch: int, template: str, /, with_mmr: bool = False, **val
 def arguments(given: dict[str, Any], indent: int = 4) -> str:
     """Return keyword arguments, one a line."""
     return (",\n" + " " * indent).join(f"{name}={literal(value)}" for name, value in given.items())
+
+
+def detect(picture: bytes, threshold: float, at: Route) -> str:
+    """Return the code that finds the objects of a picture file."""
+    inline = image_snippets.inline(picture, CODE_SIDE)
+    return write(at, DETECT, picture=inline, threshold=literal(threshold))
 
 
 def paint(asked: Wish, at: Route) -> str:

@@ -23,6 +23,7 @@ from pipelines import (
     inputs,
     loading,
     painters,
+    remote_objects,
     rewriting,
     sentiment,
     snippets,
@@ -400,6 +401,11 @@ def _generate_image(
     )
 
 
+def _detect_objects(image: Any, token: Any, model: Any, threshold: Any, provider: Any) -> str:
+    # The token is taken, so that the endpoint's own arguments will do, and is left out.
+    return remote_objects.code(images.read(image), model, threshold, provider)
+
+
 def models(task: str | None = None) -> None:
     """The arguments of /models."""
 
@@ -423,5 +429,6 @@ _WRITERS: dict[str, tuple[Callable[..., Any], Callable[..., str]]] = {
     "match_image": (clip.match_image, _match_image),
     "match_images": (clip.match_images, _match_images),
     "rank_images": (clip.rank_images, _rank_images),
+    "detect_objects": (remote_objects.detect_objects, _detect_objects),
     "generate_image": (image_generation.wish, _generate_image),
 }

@@ -52,7 +52,7 @@ def offered() -> list[str]:
 @lru_cache(maxsize=8)
 def opening(mode: str) -> str:
     """Return what a mode's form begins with: its sentence, and pictures or named sets of them to click."""
-    if mode == "match":
+    if mode not in ("many", "search"):
         buttons = "".join(
             f'<button type="button" class="mc-clip-example" data-example="{esc(name)}" aria-label="{esc(title)}" '
             f'title="{esc(title)}">{_image(emoji.picture(name), 64, "")}</button>'

@@ -53,7 +53,6 @@ class Switch:
 
     def __init__(self, name: str, offered: tuple[str, ...] = remote_texts.PROVIDERS) -> None:
         choices = [(label("where.here"), HERE), (label("where.elsewhere"), ELSEWHERE)]
-        providers = [(label("where.provider_auto"), "auto"), *((each, each) for each in offered)]
         self.where = gr.Radio(
             choices,
             value=HERE,
@@ -63,19 +62,36 @@ class Switch:
             elem_classes="mc-where",
         )
         with gr.Column(visible=False, elem_classes="mc-plain mc-elsewhere") as self.more:
-            # No class of a field: links and histories must not hold it. "new-password": no other one is filled in.
-            self.token = gr.Textbox(
-                type="password",
-                label=label("where.token"),
-                info=label("where.token_info"),
-                elem_id=f"mc-{name}-token",
-                html_attributes=gr.InputHTMLAttributes(autocomplete="new-password"),
-            )
-            self.provider = gr.Dropdown(
-                providers, value="auto", label=label("where.provider"), elem_id=f"mc-{name}-provider"
-            )
+            self.token, self.provider = account(name, offered)
         self.where.change(_unfold, self.where, self.more, queue=False, show_progress="hidden", api_visibility="private")
         self.inputs = [self.where, self.token, self.provider]
+
+
+def account(
+    name: str, offered: tuple[str, ...], info: str = "where.token_info", visible: bool = True
+) -> tuple[gr.Textbox, gr.Dropdown]:
+    """The fields for the visitor's own token and for the provider.
+
+    Args:
+        name: Prefix of the components' elem_id.
+        offered: Names of the providers that may be asked.
+        info: Key of the sentence below the token.
+        visible: Whether they are there.
+    """
+    # No class of a field: links and histories must not hold it. "new-password": no other one is filled in.
+    token = gr.Textbox(
+        type="password",
+        label=label("where.token"),
+        info=label(info),
+        visible=visible,
+        elem_id=f"mc-{name}-token",
+        html_attributes=gr.InputHTMLAttributes(autocomplete="new-password"),
+    )
+    providers = [(label("where.provider_auto"), "auto"), *((each, each) for each in offered)]
+    provider = gr.Dropdown(
+        providers, value="auto", label=label("where.provider"), visible=visible, elem_id=f"mc-{name}-provider"
+    )
+    return token, provider
 
 
 def _unfold(where: Any) -> Any:

@@ -19,6 +19,7 @@ from settings import ROOT
 LANGUAGES = ("ko", "en")
 COOKIE = "classroom_lang"
 LONGEST_NAME = 200
+NAMED = (*TASKS, *IMAGE_TASKS, "object_detection")
 _used: set[str] = set()
 
 
@@ -66,7 +67,7 @@ def sentence(error: VisitorError, language: str) -> str:
     """Return what an error says in a language, as plain text."""
     params = {name: _short(value) for name, value in error.params.items()}
     for name in ("task", "made_for"):
-        if params.get(name) in (*TASKS, *IMAGE_TASKS):
+        if params.get(name) in NAMED:
             params[name] = say(language, f"task.{params[name]}")
     return say(language, f"error.{error.key}", **params)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from gradio import FileData
 
-from pipelines import clip, image_generation
+from pipelines import clip, image_generation, remote_objects
 from tabs import _uploads
 
 
@@ -71,6 +71,25 @@ def rank_images(text: str, images: list[FileData], model: str | None = None) -> 
     return clip.rank_images(text, _uploads.pictures(images), model).result
 
 
+def detect_objects(
+    image: FileData, token: str | None = None, model: str | None = None, threshold: float = remote_objects.THRESHOLD
+) -> list:
+    """Find the objects in a picture, at an inference provider of Hugging Face: no model of this machine does it.
+
+    Args:
+        image: The picture, uploaded; only its pixels are passed on.
+        token: Your own Hugging Face token with the permission "Inference Providers"; your account pays. It is used for
+            this request and kept nowhere.
+        model: A Hub model for object detection; None takes facebook/detr-resnet-50.
+        threshold: Objects with a lower score are left out, 0 to 1.
+
+    Returns:
+        List of {label, score, box: {xmin, ymin, xmax, ymax}}, best first, boxes in pixels of the picture.
+    """
+    *_, run = remote_objects.detect_objects(_uploads.picture(image), token, model, threshold)
+    return run.result
+
+
 def generate_image(
     prompt: str,
     model: str | None = None,
@@ -105,5 +124,5 @@ def generate_image(
     return [FileData(**each) for each in kept], painted.run.result
 
 
-MODEL = (match_image, match_images, rank_images)
+MODEL = (match_image, match_images, rank_images, detect_objects)
 PAINTING = (generate_image,)

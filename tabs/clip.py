@@ -1,25 +1,28 @@
 """CLIP: pictures and words in one space.
 
 The visitor gives a picture and labels and sees which fits; or several pictures and texts and sees a table of all
-pairs; or searches pictures by words. Clicking an example fills pictures and words and runs.
+pairs; or searches pictures by words. Clicking an example fills pictures and words and runs. In a fourth mode an
+inference provider finds the objects in a picture (tabs/_objects.py).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
 
 import gradio as gr
 
-from pipelines import catalog, clip, clip_stages, emoji, images, inputs
+from pipelines import catalog, clip, clip_stages, emoji, images, inputs, remote_objects
 from pipelines.errors import VisitorError
 from pipelines.run import Run
-from tabs import _clip_views, _model_line, _page, _ui, _views
+from tabs import _clip_views, _model_line, _objects, _page, _ui, _views
 from tabs._i18n import both, label, language
 
 TITLE = "tab.clip"
 MODES = ("match", "many", "search")
+ELSEWHERE = _objects.NAME
+ALL = (*MODES, ELSEWHERE)
 SCORINGS = ("auto", *clip.SCORINGS)
 # A click on an example says which; the component passes it on as an event.
 CHOOSE = """
@@ -35,6 +38,7 @@ def build(
     many: Callable[..., Run] = clip.match_images,
     rank: Callable[..., Run] = clip.rank_images,
     explain: Callable[..., dict] = clip_stages.stages,
+    detect: Callable[..., Iterator[Any]] = remote_objects.detect_objects,
 ) -> gr.Blocks:
     """Build the tab.
 
@@ -43,10 +47,11 @@ def build(
         many: (images, texts, template, scoring, model) -> a matrix of scores.
         rank: (text, images, model) -> indices and scores.
         explain: (pictures, texts, scoring, model) -> the three stages.
+        detect: (image, token, model, threshold, provider, stop) -> waits and Runs of an inference provider.
     """
     with gr.Blocks() as page:
         mode = gr.Radio(
-            choices=[(label(f"clip.mode.{name}"), name) for name in MODES],
+            choices=[(label(f"clip.mode.{name}"), name) for name in ALL],
             value=MODES[0],
             show_label=False,
             container=False,
@@ -59,10 +64,11 @@ def build(
                 form = _Form()
             with gr.Column(scale=7, elem_classes="mc-right"):
                 panels = {name: _ui.empty_panel(f"clip.empty.{name}", visible=name == MODES[0]) for name in MODES}
+                found = _ui.empty_panel("clip.empty.objects", visible=False)
                 show_stages = gr.Button(label("text.stages"), size="sm", elem_classes="mc-stages-button")
                 stage_view = gr.HTML("", elem_classes="mc-stages")
 
-        parts = [*form.parts, *((panels[name], (name,)) for name in MODES)]
+        parts = [*form.parts, *((panels[name], (name,)) for name in MODES), (found, (ELSEWHERE,)), (show_stages, MODES)]
         where = [modes for _, modes in parts]
         chosen = [*(part for part, _ in parts), form.error, stage_view]
         quiet = {"show_progress": "hidden", "show_progress_on": form.error, "api_visibility": "private"}
@@ -81,10 +87,12 @@ def build(
         form.run.click(**running)
         form.line.wire({clip.TASK: form.model})
         fills = {"match": [form.picture, form.labels], "many": [form.pictures, form.texts]}
-        fills["search"] = [form.pictures, form.query]
-        for name in MODES:
+        fills |= {"search": [form.pictures, form.query], ELSEWHERE: [form.picture]}
+        for name in ALL:
             example = form.openings[name].click(_filling(name), None, [form.error, *fills[name]], queue=False, **quiet)
-            example.success(**running)
+            if name != ELSEWHERE:  # an answer from there costs the visitor something
+                example.success(**running)
+        form.objects.wire(detect, form.picture, form.error, found, quiet)
         show_stages.click(_ui.guarded(partial(_stages, explain)), [mode, last], [form.error, stage_view], **lane)
         for component in (form.picture, form.pictures):
             component.upload(_check, component, [form.error], queue=False, **quiet)
@@ -104,9 +112,9 @@ class _Form:
         self.parts: list[tuple[gr.blocks.Block, tuple[str, ...]]] = []
         self.openings = {
             name: self._part(gr.HTML(_clip_views.opening(name), js_on_load=CHOOSE, visible=name == MODES[0]), name)
-            for name in MODES
+            for name in ALL
         }
-        with self._part(gr.Column(elem_classes="mc-plain"), "match"):
+        with self._part(gr.Column(elem_classes="mc-plain"), "match", ELSEWHERE):
             _caption("clip.picture")
             self.picture = _unopened(
                 gr.Image(
@@ -141,8 +149,9 @@ class _Form:
         self.labels = self._part(_field("labels", lines=3), "match")
         self.texts = self._part(_field("texts", lines=3, visible=False), "many")
         self.query = self._part(_field("query", lines=1, visible=False), "search")
-        self.model = _ui.model_picker(clip.TASK, "mc-clip-model")
-        self.line = _model_line.ModelLine("clip")
+        with self._part(gr.Column(elem_classes="mc-plain"), *MODES):
+            self.model = _ui.model_picker(clip.TASK, "mc-clip-model")
+            self.line = _model_line.ModelLine("clip")
         options = gr.Accordion(label("ui.options"), open=False, elem_classes="mc-options")
         with self._part(options, "match", "many"):
             self.template = _field("template", lines=1, info=label("clip.template_info"), placeholder="{}")
@@ -156,10 +165,13 @@ class _Form:
             none = gr.Checkbox(label=label("clip.none"), info=label("clip.none_info"), elem_id="mc-clip-none")
             self.none = self._part(none, "match")
         self.run, _ = _ui.run_row()
+        self._part(self.run, *MODES)
+        self.objects = _objects.Form()
+        self._part(self.objects.group, ELSEWHERE)
         self.error = _ui.error_line()
         self.inputs = [self.picture, self.pictures, self.labels, self.texts, self.query]
         self.inputs += [self.template, self.scoring, self.none, self.model]
-        self.linked = [self.labels, self.texts, self.query, self.model]
+        self.linked = [self.labels, self.texts, self.query, self.model, self.objects.model]
 
     def _part(self, part: Any, *modes: str) -> Any:
         self.parts.append((part, modes))
@@ -190,12 +202,13 @@ def _select(where: list[tuple[str, ...]], chosen: str) -> list[Any]:
 
 def _linking(where: list[tuple[str, ...]]) -> Callable[[gr.Request], list[Any]]:
     def from_link(request: gr.Request) -> list[Any]:
-        """Fill the form a link names: ?tab=clip&labels=…, &texts=… or &query=…, and &model=…"""
+        """Fill the form a link names: ?tab=clip&labels=…, &texts=… or &query=…, and &model=…; or &objects_model=…"""
         query = dict(request.query_params or {})
         if query.get("tab") != "clip":
-            return [gr.skip()] * (7 + len(where))
-        chosen = "search" if "query" in query else "many" if "texts" in query else "match"
-        words = [query.get(name, gr.skip()) for name in ("labels", "texts", "query", "model")]
+            return [gr.skip()] * (8 + len(where))
+        ways = {"query": "search", "texts": "many", "objects_model": ELSEWHERE}
+        chosen = next((mode for name, mode in ways.items() if name in query), "match")
+        words = [query.get(name, gr.skip()) for name in ("labels", "texts", "query", "model", "objects_model")]
         if chosen == MODES[0]:  # the form opens so; a late answer must not undo what was chosen meanwhile
             return [gr.skip()] * (3 + len(where)) + words
         return [chosen, *_select(where, chosen), *words]
@@ -207,9 +220,11 @@ def _filling(mode: str) -> Callable[..., list[Any]]:
     def fill(request: gr.Request, event: gr.EventData) -> list[Any]:
         """Put an example's pictures and words into the form."""
         lang, name = language(request), str(getattr(event, "name", ""))
-        if mode == "match":
+        if mode in ("match", ELSEWHERE):
             if name not in emoji.examples():
-                return [gr.skip()] * 3
+                return [gr.skip()] * (3 if mode == "match" else 2)
+            if mode == ELSEWHERE:
+                return ["", str(emoji.picture(name))]
             return ["", str(emoji.picture(name)), ", ".join(_clip_views.labels_for(name, lang))]
         names = _clip_views.sets().get(name)
         if names is None:

@@ -1,4 +1,5 @@
-"""The switch "this machine / Inference Providers" of the text and picture tabs, with a router on this machine."""
+"""The switch "this machine / Inference Providers" of the text and picture tabs, and objects found in a picture, with a
+router on this machine."""
 
 from __future__ import annotations
 
@@ -6,14 +7,18 @@ import json
 import re
 
 import pytest
+from gradio_client import Client, handle_file
+from gradio_client.exceptions import AppError
 from playwright.sync_api import expect
 
 from tests.browser.conftest import fits
 from tests.conftest import served
-from tests.hub.local_provider import Answer, LocalProvider, offer
+from tests.hub import local_objects
+from tests.hub.local_provider import Answer, LocalProvider, offer, picture_file
 
 TOKEN = "hf_browserVisitor"
 READER, WRITER = "owner/reader", "owner/writer"
+FINDER = "facebook/detr-resnet-50"
 PAINTER = "black-forest-labs/FLUX.1-schnell"
 SOON = {"timeout": 20_000}
 
@@ -23,6 +28,7 @@ def provider():
     with LocalProvider() as server:
         server.offers[READER] = offer("hf-inference", task="text-classification")
         server.offers[WRITER] = offer("together", task="conversational")
+        server.offers[FINDER] = offer("hf-inference", task="object-detection")
         server.offers[PAINTER] = offer("hf-inference", "fal-ai")
         yield server
 
@@ -40,6 +46,7 @@ def address(provider, tmp_path_factory):
 def anew(provider):
     provider.answers.clear()
     provider.requests.clear()
+    provider.released.clear()
 
 
 def fill(page, task, model, **fields):
@@ -221,3 +228,105 @@ def test_a_painter_too_large_for_this_machine_says_so_when_it_is_chosen(visit, p
     line.locator(".mc-offer button").click()
     page.locator("#mc-image_generation-token input").wait_for()
     expect(line).to_be_hidden()
+
+
+def ask_for_objects(page, token=TOKEN, size=(400, 300)):
+    page.locator("#mc-clip-mode input[value=objects]").check(force=True)
+    field = page.locator("#mc-clip-token input")
+    field.wait_for()
+    file = {"name": "room.png", "mimeType": "image/png", "buffer": picture_file(*size, "navy")}
+    page.locator("#mc-clip-picture input[type=file]").first.set_input_files(file)
+    page.locator("#mc-clip-picture img").wait_for()
+    field.fill(token)
+    run(page)
+
+
+def within(inner, outer):
+    """Tell whether a rectangle lies in another, give or take a pixel."""
+    return (
+        inner["x"] >= outer["x"] - 1
+        and inner["y"] >= outer["y"] - 1
+        and inner["x"] + inner["width"] <= outer["x"] + outer["width"] + 1
+        and inner["y"] + inner["height"] <= outer["y"] + outer["height"] + 1
+    )
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+@pytest.mark.parametrize("language", ["en", "ko"])
+def test_objects_are_found_there_and_stand_in_the_picture(visit, provider, language, width):
+    page = visit(language, width, "/?tab=clip")
+    ask_for_objects(page)
+    panel = page.locator(".mc-panel >> visible=true").first
+    expect(panel.locator(".mc-timing")).to_contain_text("Inference Providers · hf-inference", **SOON)
+    (order,) = provider.asked("POST")
+    assert order.headers["authorization"] == f"Bearer {TOKEN}" and order.body["parameters"] == {"threshold": 0.5}
+    assert local_objects.sent(order.body).startswith(b"\xff\xd8\xff")  # written anew: what was given is a PNG
+    frame = panel.locator(".mc-objects-frame img").bounding_box()
+    marks = panel.locator(".mc-object-mark :is(i, b)")
+    assert marks.count() == 4 and frame["width"] / frame["height"] == pytest.approx(4 / 3, rel=0.02)
+    assert all(within(mark.bounding_box(), frame) for mark in marks.all())
+    cat = panel.locator(".mc-object-mark[data-object='1'] i").bounding_box()
+    assert cat["width"] == pytest.approx(frame["width"] / 2, abs=2) and cat["x"] == pytest.approx(frame["x"], abs=2)
+    rows = panel.locator("ol button.mc-object")
+    assert "cat" in rows.nth(0).inner_text() and "96.9 %" in rows.nth(0).inner_text()
+    shown = panel.locator(".mc-object-mark.mc-shown")
+    rows.nth(1).focus()
+    expect(shown).to_have_attribute("data-object", "2")
+    page.keyboard.press("Enter")
+    expect(rows.nth(1)).to_have_attribute("aria-pressed", "true")
+    panel.locator(".mc-code summary").click()
+    expect(shown).to_have_attribute("data-object", "2")  # pressed, it stays
+    code = panel.locator(".mc-code pre").inner_text()
+    assert "object_detection" in code and TOKEN not in code
+    assert nowhere(page, TOKEN) and fits(page)
+    assert page.locator(".mc-stages-button >> visible=true").count() == 0
+
+    evil = [local_objects.row("<img src=x onerror=alert(1)> ${alert(2)}" * 4, 0.9, 390, 290, 500, 400)] * 40
+    provider.answers.append(Answer(body=json.dumps(evil).encode()))
+    run(page)
+    expect(panel.locator(".mc-object-mark")).to_have_count(40, **SOON)
+    assert "<img src=x" in rows.nth(0).inner_text() and panel.locator("img").count() == 1
+    frame = panel.locator(".mc-objects-frame img").bounding_box()
+    assert all(within(mark.bounding_box(), frame) for mark in marks.all()[:4]) and fits(page)
+    provider.answers.append(Answer(402))
+    run(page)
+    expect(page.locator(".mc-error >> visible=true")).to_contain_text("huggingface.co/settings/billing", **SOON)
+    expect(panel.locator(".mc-object-mark")).to_have_count(40)  # what stood there still does
+    assert nowhere(page, TOKEN) and fits(page)
+
+
+def test_a_stop_ends_the_wait_for_objects_and_the_other_modes_are_as_they_were(visit, provider):
+    page = visit("en", path="/?tab=clip&objects_model=facebook/detr-resnet-50")
+    provider.answers.append(Answer(stalled=True))
+    ask_for_objects(page)
+    waits = page.locator(".mc-wait >> visible=true")
+    waits.first.wait_for()
+    page.wait_for_timeout(800)
+    page.keyboard.press("Escape")
+    expect(waits).to_have_count(0, **SOON)
+    assert page.locator(".mc-error >> visible=true").count() == 0
+    provider.released.set()
+    page.locator("#mc-clip-mode input[value=match]").check(force=True)
+    page.locator("#mc-clip-labels textarea").wait_for()
+    assert page.locator("#mc-clip-token").count() == 0 and page.locator("button.mc-run >> visible=true").count() == 1
+
+
+def test_programs_find_objects_with_a_token_of_their_own(provider, address, tmp_path):
+    (tmp_path / "room.png").write_bytes(picture_file(400, 300, "navy"))
+    client = Client(address, verbose=False)
+    room = handle_file(str(tmp_path / "room.png"))
+    found = client.predict(room, TOKEN, api_name="/detect_objects")
+    assert found == [
+        local_objects.row("cat", 0.96875, 0, 0, 200, 150),
+        local_objects.row("dog", 0.875, 200, 75, 400, 300),
+    ]
+    assert provider.asked("POST")[0].headers["authorization"] == f"Bearer {TOKEN}"
+    for answer, said in ((Answer(401, TOKEN.encode()), "does not accept this token"), (Answer(body=b"7"), "could not")):
+        provider.answers.append(answer)
+        with pytest.raises(AppError, match=said) as caught:
+            client.predict(room, TOKEN, threshold=0.9, api_name="/detect_objects")
+        assert TOKEN not in str(caught.value)
+    with pytest.raises(AppError, match="a number from 0 to 1"):
+        client.predict(room, TOKEN, None, 7, api_name="/detect_objects")
+    with pytest.raises(AppError, match="token is needed"):  # the owner's is not lent
+        client.predict(room, api_name="/detect_objects")

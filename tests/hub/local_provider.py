@@ -1,6 +1,6 @@
-"""Hugging Face's router and its providers on 127.0.0.1: who offers a model, the pictures they paint, the texts.
+"""Hugging Face's router and its providers on 127.0.0.1: who offers a model, the pictures they paint, the texts, boxes.
 
-Speaks what InferenceClient asks for; the requests for text are those of local_texts.py:
+Speaks what InferenceClient asks for; the requests for text are those of local_texts.py, for boxes local_objects.py:
 
     GET  /api/models/{id}?expand=inferenceProviderMapping      who offers the model
     POST /router/hf-inference/models/{id}                      answers with a picture
@@ -28,7 +28,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-from tests.hub import local_texts
+from tests.hub import local_objects, local_texts
 
 
 @dataclass(frozen=True)
@@ -162,7 +162,12 @@ class _Handler(BaseHTTPRequestHandler):
             provider.released.wait(60)
         if answer.body is None and answer.status == 200:
             task = self._task(body)
-            good = self._painted(body) if task == "text-to-image" else local_texts.answer(self.path, body, task)
+            if task == "text-to-image":
+                good = self._painted(body)
+            elif task == "object-detection":
+                good = local_objects.answer(body)
+            else:
+                good = local_texts.answer(self.path, body, task)
             answer = Answer(headers=answer.headers, body=good, pace=answer.pace)
         self._send(answer)
 

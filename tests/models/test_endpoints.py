@@ -14,7 +14,7 @@ HUB_ONLY = [
 ENDPOINTS = {
     *("/models", "/sentiment", "/compare_sentiment", "/zero_shot", "/entities", "/answer", "/fill_mask", "/generate"),
     *("/summarize", "/translate", "/similarity", "/keywords", "/entail", "/tokenize", "/learn_bpe", "/show_code"),
-    *("/match_image", "/match_images", "/rank_images", "/generate_image"),
+    *("/match_image", "/match_images", "/rank_images", "/detect_objects", "/generate_image"),
 }
 
 

@@ -103,6 +103,17 @@ def test_the_code_of_an_upload_holds_the_picture(client):
     assert REFUSED in refusal(client, "match_image", {"image": "/etc/passwd"}, api_name="/show_code")
 
 
+def test_finding_objects_needs_the_network_and_an_uploaded_picture(client):
+    picture, _ = example(0)
+    said = refusal(client, picture, "hf_aVisitor", api_name="/detect_objects")
+    assert "needs the network" in said and "hf_" not in said
+    assert "Hugging Face token is needed" in refusal(client, picture, api_name="/detect_objects")
+    for value in ("/etc/passwd", "http://127.0.0.1:9/x.png", {}):
+        assert REFUSED in refusal(client, value, "hf_aVisitor", api_name="/detect_objects")
+    code = client.predict("detect_objects", {"image": picture, "token": "hf_aVisitor"}, api_name="/show_code")["python"]
+    assert "object_detection" in code and "hf_aVisitor" not in code
+
+
 def test_the_models_are_listed(client):
     listed = client.predict("image_text", api_name="/models")
     assert listed[0]["id"] == "pocket/clip-emoji" and {row["task"] for row in listed} == {"image_text"}

@@ -25,9 +25,9 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from benchmarks.crowd import HEADERS, REFUSALS, _warm
+from benchmarks.crowd import HEADERS, warm
 from benchmarks.serving import ROOT, WITH_EMPTY, Served, serve
-from benchmarks.visitors import sentence
+from benchmarks.visitors import call, sentence
 from benchmarks.wire import Wire
 
 WARM_UP = 0.2  # of the time: what is loaded and learned at the start is no growth
@@ -111,23 +111,6 @@ def look(pid: int, began: float) -> Look:
     return Look(time.monotonic() - began, int(told["RssAnon"].split()[0]) * 1024 / 1e6, int(told["Threads"]), files)
 
 
-async def call(wire: Wire, endpoint: str, arguments: list[Any]) -> tuple[str, str]:
-    """Return ("complete" or "error" or "refused", what came with it) of one event."""
-    begun = await wire.post(f"/gradio_api/call/{endpoint}", {"data": arguments})
-    if begun.status != 200:
-        return ("refused" if begun.status in REFUSALS else "wrong"), begun.body.decode()
-    stream = await wire.get(f"/gradio_api/call/{endpoint}/{json.loads(begun.body)['event_id']}")
-    if stream.status != 200:
-        return ("refused" if stream.status in REFUSALS else "wrong"), stream.body.decode()
-    kind = ""
-    for line in stream.body.decode().splitlines():
-        if line.startswith("event:"):
-            kind = line.removeprefix("event:").strip()
-        elif line.startswith("data:") and kind in ("complete", "error"):
-            return kind, line.removeprefix("data:").strip()
-    return "wrong", stream.body.decode()[-200:]
-
-
 async def pupil(url: str, number: int, end: float, pause_s: float, picture: str, met: Met) -> None:
     """One visitor, until the lesson ends."""
     dice, shares = random.Random(number), [each[0] for each in ASKED]
@@ -194,14 +177,13 @@ async def upload(url: str) -> str:
     body = b"--cut\r\nContent-Disposition: form-data; name=files; filename=a.png\r\nContent-Type: image/png\r\n\r\n"
     body += path.read_bytes() + b"\r\n--cut--\r\n"
     async with Wire(url, HEADERS) as wire:
-        kind = f"Content-Type: multipart/form-data; boundary=cut\r\nContent-Length: {len(body)}\r\n"
-        answer = await wire._whole("POST", "/gradio_api/upload", kind, body)
+        answer = await wire.post_bytes("/gradio_api/upload", body, "multipart/form-data; boundary=cut")
     return json.loads(answer.body)[0]
 
 
 async def lesson(app: Served, visitors: int, minutes: float, pause_s: float) -> bool:
     """Hold the lesson, print what was met; return whether all promises were kept."""
-    await _warm(app.url)
+    await warm(app.url)
     met, began, picture = Met(), time.monotonic(), await upload(app.url)
     end = began + minutes * 60
     pupils = [pupil(app.url, number, end, pause_s, picture, met) for number in range(visitors)]
@@ -214,10 +196,12 @@ async def lesson(app: Served, visitors: int, minutes: float, pause_s: float) -> 
     print(*(f"{count:6} × {told}" for told, count in met.refused.most_common(10)), sep="\n")
     print(f"{met.answers} answers, {met.refused.total()} sentences instead, {len(met.wrong)} wrong", *met.wrong[:10])
     flat = True
-    warm = [each for each in seen if each.at > WARM_UP * minutes * 60]
-    quarter = max(1, len(warm) // 4)
+    settled = [each for each in seen if each.at > WARM_UP * minutes * 60]
+    quarter = max(1, len(settled) // 4)
     for name in ("mb", "threads", "files"):
-        first, last = (statistics.median(getattr(e, name) for e in part) for part in (warm[:quarter], warm[-quarter:]))
+        first, last = (
+            statistics.median(getattr(e, name) for e in part) for part in (settled[:quarter], settled[-quarter:])
+        )
         print(f"{name:8} {first:.0f} after the warm-up, {last:.0f} at the end: x {last / first:.3f}")
         flat &= last <= GROWTH * first
     ours, theirs = (1000 * statistics.quantiles(each, n=20)[-1] for each in (tokenizer, empty))

@@ -11,10 +11,12 @@ import json
 import statistics
 import time
 from dataclasses import dataclass
+from typing import Any
 
 from benchmarks.wire import Wire
 
 WORDS = "영화 음악 배우 장면 이야기 결말 연기 대사 주인공 화면 감독 시작 마지막 친구 가족 주말".split()
+REFUSALS = (429, 503)
 FEELINGS = (
     *("정말 좋았어요", "너무 지루했어요", "그럭저럭 볼 만했어요"),
     *("다시는 보고 싶지 않아요", "눈물이 났어요", "시간이 아까웠어요"),
@@ -103,19 +105,27 @@ def alone(url: str, endpoint: str, texts: list[str]) -> list[float]:
     return asyncio.run(all_of_them())
 
 
-async def ask(client: Wire, endpoint: str, text: str) -> list | None:
-    """Return the outputs of an endpoint for one text, None when it answered with an error."""
-    begun = await client.post(f"/gradio_api/call/{endpoint}", {"data": [text]})
-    events = await client.get(f"/gradio_api/call/{endpoint}/{json.loads(begun.body)['event_id']}")
-    kind = None
-    for line in events.body.decode().splitlines():
+async def call(wire: Wire, endpoint: str, arguments: list[Any]) -> tuple[str, str]:
+    """Return ("complete" or "error" or "refused", what came with it) of one event."""
+    begun = await wire.post(f"/gradio_api/call/{endpoint}", {"data": arguments})
+    if begun.status != 200:
+        return ("refused" if begun.status in REFUSALS else "wrong"), begun.body.decode()
+    stream = await wire.get(f"/gradio_api/call/{endpoint}/{json.loads(begun.body)['event_id']}")
+    if stream.status != 200:
+        return ("refused" if stream.status in REFUSALS else "wrong"), stream.body.decode()
+    kind = ""
+    for line in stream.body.decode().splitlines():
         if line.startswith("event:"):
             kind = line.removeprefix("event:").strip()
-        elif line.startswith("data:") and kind == "complete":
-            return json.loads(line.removeprefix("data:"))
-        elif line.startswith("data:") and kind == "error":
-            return None
-    return None
+        elif line.startswith("data:") and kind in ("complete", "error"):
+            return kind, line.removeprefix("data:").strip()
+    return "wrong", stream.body.decode()[-200:]
+
+
+async def ask(client: Wire, endpoint: str, text: str) -> list | None:
+    """Return the outputs of an endpoint for one text, None when it answered with an error or a refusal."""
+    kind, told = await call(client, endpoint, [text])
+    return json.loads(told) if kind == "complete" else None
 
 
 def main() -> None:

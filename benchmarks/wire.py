@@ -53,9 +53,12 @@ class Wire:
 
     async def post(self, path: str, value: Any) -> Answer:
         """Send a value as JSON."""
-        body = json.dumps(value).encode()
-        kind = f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n"
-        return await self._whole("POST", path, kind, body)
+        return await self.post_bytes(path, json.dumps(value).encode(), "application/json")
+
+    async def post_bytes(self, path: str, body: bytes, kind: str) -> Answer:
+        """Send bytes of a content type."""
+        more = f"Content-Type: {kind}\r\nContent-Length: {len(body)}\r\n"
+        return await self._whole("POST", path, more, body)
 
     async def get(self, path: str) -> Answer:
         """Get an answer; of a stream, when it has ended."""

@@ -17,6 +17,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from pipelines.download import SECRET
+
 ROOT = Path(__file__).resolve().parent.parent
 LARGE = 200_000_000
 PATIENCE_S = 180
@@ -76,8 +78,7 @@ class Tracer:
 
 
 def _start() -> subprocess.Popen:
-    kept = ("PATH", "HOME", "LANG", "LD_LIBRARY_PATH", "PYTHONPATH", "VIRTUAL_ENV", "SYSTEMROOT", "TMPDIR")
-    environ = {name: os.environ[name] for name in kept if name in os.environ}
+    environ = {name: value for name, value in os.environ.items() if name not in SECRET}
     return subprocess.Popen(
         [sys.executable, "-m", "pipelines.tracing"], cwd=ROOT, env=environ | {"OMP_NUM_THREADS": "1"},
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, start_new_session=True,

@@ -170,11 +170,8 @@ class Student(torch.nn.Module):
 
 def reading(lessons: Lessons, settings: Settings, number: int) -> tuple[list[str], np.ndarray]:
     """The texts of one pass, the treebank's as it has them or as people write, and their places in the lessons."""
-    chance, old, labelled = (
-        random.Random(1000 + number + settings.seed),
-        len(lessons.sst2),
-        len(lessons.sst2) + len(lessons.everyday),
-    )
+    chance, old = random.Random(1000 + settings.seed + number), len(lessons.sst2)
+    labelled = old + len(lessons.everyday)
     some = chance.sample(range(old), round(settings.again * old))
     texts = [variant(lessons.sst2[i][0], chance) for i in some]
     texts += [text for text, _ in lessons.everyday] * settings.everyday + lessons.new

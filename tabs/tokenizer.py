@@ -274,6 +274,10 @@ def _options(form: Form) -> dict[str, Any]:
     return found if form.max_length is None else found | {"max_length": form.max_length}
 
 
+def _why_not(name: str, lang: str) -> str:
+    return say(lang, "tokenizer.not_loaded" if _listed(name) else "tokenizer.not_fetched")
+
+
 def _answer(do: Functions, form: Form, lang: str, fetch: Callable[[str], bool] | None) -> str:
     """The text as each tokenizer cuts it; one that fails says so in its place and leaves the others."""
     names = list(dict.fromkeys(form.names))[: tokenizer.MOST_TOKENIZERS]
@@ -283,14 +287,17 @@ def _answer(do: Functions, form: Form, lang: str, fetch: Callable[[str], bool] |
     for name in names:
         # Without a network there is nothing to fetch: the library's own sentence says so at once.
         if not _here(name) and not (fetch and fetch(name)) and not hub.offline():
-            failed[name] = say(lang, "tokenizer.not_loaded" if _listed(name) else "tokenizer.not_fetched")
+            failed[name] = _why_not(name, lang)
             continue
         try:
             run = do.tokenize(form.text, [name], **_options(form))
         except VisitorError as error:
             if error.key in ("text_too_long", "bad_number"):
                 raise
-            failed[name] = sentence(error, lang)
+            stopped = error.key == "stopped"  # there is no Run to press here
+            failed[name] = (
+                f"{say(lang, 'tokenizer.stopped')} {_why_not(name, lang)}" if stopped else sentence(error, lang)
+            )
             continue
         entries[name] = run.result[name][0]
         spent += sum(run.timing.values())

@@ -110,7 +110,7 @@ def test_the_tokenizer_tab_fetches_with_a_line_and_a_stop(visit, hub, language, 
     expect(halt).to_be_visible(timeout=60_000)
     halt.click(timeout=60_000)
     said = page.locator(".tk-answer").filter(has_text="Stopped" if language == "en" else "멈췄")
-    expect(said).to_be_visible(timeout=60_000)
+    expect(said).to_contain_text("“Fetch the tokenizer”" if language == "en" else "‘토크나이저 받기’", timeout=60_000)
     expect(halt).to_be_hidden()
 
 

@@ -134,9 +134,8 @@ def test_offline_nobody_is_asked(tmp_path, monkeypatch):
     assert "needs the network" in lines[-1][0] and asked == []
 
 
-def test_stop_reaches_the_run_of_its_own_session_only(tmp_path):
-    path = tmp_path / "picture.png"
-    path.write_bytes(png())
+def endless():
+    """What stops each of the waits, and a wait without end."""
     stops = []
 
     def detect(*values):
@@ -144,6 +143,13 @@ def test_stop_reaches_the_run_of_its_own_session_only(tmp_path):
         while True:
             yield None
 
+    return stops, detect
+
+
+def test_stop_reaches_the_run_of_its_own_session_only(tmp_path):
+    path = tmp_path / "picture.png"
+    path.write_bytes(png())
+    stops, detect = endless()
     run = _objects._running(detect)(REQUEST, str(path), "a/b", 0.5, TOKEN, "auto")
     next(run), next(run)
     _objects._stop(SimpleNamespace(session_hash="another"))
@@ -157,13 +163,7 @@ def test_stop_reaches_the_run_of_its_own_session_only(tmp_path):
 def test_callers_without_a_session_cannot_stop_each_other(tmp_path):
     path, nobody = tmp_path / "picture.png", SimpleNamespace(session_hash=None, cookies={}, headers={})
     path.write_bytes(png())
-    stops = []
-
-    def detect(*values):
-        stops.append(values[-1])
-        while True:
-            yield None
-
+    stops, detect = endless()
     runs = [_objects._running(detect)(nobody, str(path), "a/b", 0.5, TOKEN, "auto") for _ in range(2)]
     for run in runs:
         next(run), next(run)

@@ -71,6 +71,7 @@ def test_a_process_that_ends_leaves_the_trace_to_this_one(monkeypatch, tracer):
 
 def test_the_process_knows_no_secret_and_ends_with_the_app(monkeypatch):
     monkeypatch.setenv("HF_TOKEN", "hf_secret")
+    monkeypatch.setenv("CLASSROOM_OWNER_PASSWORD", "hf_secret too")
     process = tracing._start()
     with open(f"/proc/{process.pid}/environ", "rb") as file:
         assert b"hf_secret" not in file.read()

@@ -31,6 +31,10 @@ MOST_LIVE_CHARS = 3_000
 BYTE_CHARS = 120
 PADDINGS = {"longest": True, "max_length": "max_length", "none": False}
 SHOW_IDS = "(on) => { document.documentElement.classList.toggle('mc-tk-ids', on) }"
+# Two kinds of events answer side by side, and the slower may bring what the form held before. So each question has a
+# number, its answer brings it back, and an answer to any but the newest question makes the page ask once more.
+NUMBERED = "(...form) => { window.tkAsked = (window.tkAsked || 0) + 1; return [...form.slice(0, -1), window.tkAsked] }"
+IF_OLD = "(answered, again) => answered === window.tkAsked ? again : String(window.tkAsked)"
 
 
 @dataclass(frozen=True)
@@ -67,6 +71,7 @@ class Form(NamedTuple):
     merges: int
     korean: str
     english: str
+    number: int | None = None
 
 
 def build(do: Functions | None = None) -> gr.Blocks:
@@ -117,25 +122,29 @@ def build(do: Functions | None = None) -> gr.Blocks:
         groups, fields = _tool_forms()
         view = gr.HTML("", elem_classes="tk-tool")
 
-        form = [text, names, special, truncation, max_length, tool, *fields]
-        shown = [error, answer, view]
+        number, answered = (gr.Number(0, visible="hidden") for _ in range(2))
+        again = gr.Textbox("", visible="hidden")
+        form = [text, names, special, truncation, max_length, tool, *fields, number]
+        shown = [error, answer, view, answered]
         quiet = {"show_progress": "hidden", "show_progress_on": error, "api_visibility": "private"}
         at_once = quiet | {"queue": False, "trigger_mode": "always_last"}
         waiting = quiet | {"concurrency_id": "tokenizer", "concurrency_limit": 8, "trigger_mode": "always_last"}
         show_ids.input(None, show_ids, None, js=SHOW_IDS)
-        live, looking = _ui.guarded(partial(_live, do), outputs=2), _ui.guarded(partial(_look, do))
+        live, looking = _ui.guarded(partial(_live, do), outputs=3), _ui.guarded(partial(_look, do))
         # A listed tokenizer that is not here yet is fetched when it is chosen, with a line that says how far; one whose
         # id was typed once its cost has been seen; typing a text never waits for one.
         fetching, bringing = (
-            _ui.watched(partial(_live, do, fetch=which), outputs=2, names=lambda *values: Form(*values).names or [])
+            _ui.watched(partial(_live, do, fetch=which), outputs=3, names=lambda *values: Form(*values).names or [])
             for which in (_listed, lambda name: True)
         )
         # A textbox's "input" event comes from key presses alone: pasting, deleting and Hangul in composition have none.
-        gr.on([text.change, special.change, truncation.change, max_length.change], live, form, shown, **at_once)
+        changes = [text.change, special.change, truncation.change, max_length.change, again.change]
+        gr.on(changes, live, form, shown, js=NUMBERED, **at_once)
         # Gradio tells of a change of several choices again and again once the server has set them; a text's only once.
         names.change(None, names, chosen, js="names => JSON.stringify(names || [])", **quiet)
-        chosen.change(fetching, form, shown, **waiting)
-        bring.click(bringing, form, shown, **waiting)
+        chosen.change(fetching, form, shown, js=NUMBERED, **waiting)
+        bring.click(bringing, form, shown, js=NUMBERED, **waiting)
+        answered.change(None, [answered, again], again, js=IF_OLD, **quiet)
         costs.wire([chosen.change], _typed, [names])
         halt.click(_ui.halting(lambda chosen: chosen or []), names, None, queue=False, **quiet)
         looked = tool.input(lambda chosen: [gr.update(visible=name == chosen) for name in groups], tool,
@@ -143,8 +152,8 @@ def build(do: Functions | None = None) -> gr.Blocks:
         looked.then(looking, form, [error, view], **at_once)
         gr.on([field.change for field in fields], looking, form, [error, view], **at_once)
         text.blur(_ui.guarded(partial(_long_look, do)), form, [error, view], **at_once)
-        first = page.load(_first, None, [text, names, *fields[2:4]], queue=False, **quiet)
-        first.then(fetching, form, shown, **waiting)
+        # What it fills tells of its change, as if the visitor had written it.
+        page.load(_first, None, [text, names, *fields[2:4]], queue=False, **quiet)
     return page
 
 
@@ -236,15 +245,15 @@ def _typed(names: list[str] | None) -> list[str]:
 def _live(do: Functions, lang: str, *values: Any, fetch: Callable[[str], bool] | None = None) -> list[Any]:
     """Recolour the text, and bring the open tool up to date unless the text is long."""
     form = Form(*values)
-    if not (form.text or "").strip():
-        return [f'<div class="mc-panel mc-empty"><p>{both("tokenizer.empty")}</p></div>', gr.skip()]
-    if not form.names:
-        return [f'<div class="mc-panel mc-empty"><p>{both("tokenizer.none_chosen")}</p></div>', gr.skip()]
+    missing = "empty" if not (form.text or "").strip() else "none_chosen" if not form.names else None
+    if missing:
+        return [f'<div class="mc-panel mc-empty"><p>{both(f"tokenizer.{missing}")}</p></div>', gr.skip(), form.number]
     answer = _answer(do, form, lang, fetch)
     if form.tool in (None, "lookup", "chat", "cost") and not fetch or form.tool is None:
-        return [answer, gr.skip()]
+        return [answer, gr.skip(), form.number]
     long = len(form.text) > MOST_LIVE_CHARS
-    return [answer, _panel(tools.hint("long_text", lang)) if long and not fetch else _look(do, lang, *values)]
+    view = _panel(tools.hint("long_text", lang)) if long and not fetch else _look(do, lang, *values)
+    return [answer, view, form.number]
 
 
 def _look(do: Functions, lang: str, *values: Any) -> Any:

@@ -3,6 +3,7 @@
 import statistics
 
 import pytest
+from playwright.sync_api import expect
 
 from tests.browser.conftest import WIDTHS, fits
 
@@ -147,3 +148,24 @@ def test_offline_a_typed_tokenizer_offers_nothing_to_press(opened, language, sai
     error = page.locator(".tk-card .mc-error").first
     error.wait_for()
     assert said in error.inner_text() and page.locator(".tk-fetch >> visible=true").count() == 0
+
+
+def test_an_answer_that_comes_late_gives_way_to_the_newer_question(opened):
+    page, late = opened("en"), []
+
+    def delay(route):
+        if late or "slowly" not in (route.request.post_data or ""):
+            return route.continue_()
+        late.append(route)
+
+    page.route("**/gradio_api/**", delay)
+    page.locator(FIELD).fill("written slowly")
+    page.wait_for_function("window.tkAsked >= 2")
+    card = page.locator(".tk-card")
+    page.locator(".mc-model .token-remove").first.click()
+    expect(card).to_have_count(3)
+    [held] = late
+    held.continue_()
+    page.wait_for_timeout(1500)
+    expect(card).to_have_count(3)
+    shows(page, "slowly")

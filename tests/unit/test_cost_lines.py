@@ -83,7 +83,7 @@ def test_a_typed_tokenizer_is_fetched_only_when_asked_for(monkeypatch):
     do = tokenizer.Functions(tokenize=tokenize)
     form = ("A text", ["openai-community/gpt2", "someone/own"], True, False, None, None, *[""] * 8)
     for which, expected in ((None, []), (tokenizer._listed, ["openai-community/gpt2"])):
-        answer, _ = tokenizer._live(do, "en", *form, fetch=which)
+        answer, *_ = tokenizer._live(do, "en", *form, fetch=which)
         assert asked == expected and "Fetch the tokenizer" in answer
         asked.clear()
     tokenizer._live(do, "en", *form, fetch=lambda name: True)

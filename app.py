@@ -22,7 +22,7 @@ if __name__ == "__main__":
 
 import gradio as gr
 
-from pipelines import hub, loading, painters
+from pipelines import cache, hub, loading, painters
 from settings import SETTINGS
 from tabs import TABS, _api, _events, _guard, _page, _sessions, _upload_folder, models
 from tabs._i18n import LANGUAGES, both, label, language, say
@@ -82,6 +82,7 @@ def launch(page: gr.Blocks, *, mcp: bool = False, **options: object) -> str:
     Returns:
         The local address.
     """
+    cache.few_arenas()
     _, address, _ = page.launch(
         prevent_thread_lock=True,
         **_page.options(),

@@ -195,6 +195,7 @@ async def lesson(app: Served, visitors: int, minutes: float, pause_s: float) -> 
             print(f"{len(seconds):6} {endpoint:18} median {statistics.median(seconds):.2f} s, p95 {p95:.2f} s")
     print(*(f"{count:6} × {told}" for told, count in met.refused.most_common(10)), sep="\n")
     print(f"{met.answers} answers, {met.refused.total()} sentences instead, {len(met.wrong)} wrong", *met.wrong[:10])
+    print("MB, minute by minute:", *(f"{seen[i].mb:.0f}" for i in range(0, len(seen), round(60 / LOOK_S))))
     flat = True
     settled = [each for each in seen if each.at > WARM_UP * minutes * 60]
     quarter = max(1, len(settled) // 4)

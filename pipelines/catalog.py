@@ -129,7 +129,7 @@ _POCKET = (
     ModelCard(
         "pocket/stars-ko", ("sentiment",), ("ko",), 5.8, 1, "apache-2.0", _STARS, "nsmc_stars", "pocket/sentiment-ko"
     ),
-    ModelCard("pocket/fill-mask-ko", ("fill_mask", "tokenize"), ("ko",), 5.8, 12, "apache-2.0", trained_on="nsmc"),
+    ModelCard("pocket/fill-mask-ko", ("fill_mask", "tokenize"), ("ko",), 5.8, 6, "apache-2.0", trained_on="nsmc"),
     ModelCard(
         "pocket/stories-en", ("generate", "tokenize"), ("en",), 3.1, 6, "apache-2.0", trained_on="children_classics"
     ),
@@ -151,11 +151,20 @@ _POCKET = (
         source="https://huggingface.co/sentence-transformers/all-MiniLM-L6-v2",
     ),
     ModelCard(
+        "pocket/entail-ko",
+        ("entail", "zero_shot"),
+        ("ko",),
+        9.6,
+        10,
+        "cc-by-sa-4.0",
+        trained_on="nli_ko",
+    ),
+    ModelCard(
         "pocket/sentences-ko",
         ("similarity", "keywords", "zero_shot", "summarize"),
         ("ko",),
         4.1,
-        9,
+        4,
         "cc-by-sa-4.0",
         trained_on="sentences_ko",
         weak_at=("zero_shot",),

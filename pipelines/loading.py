@@ -38,6 +38,7 @@ KINDS = {
     "image_text": ("zero-shot-image-classification", "AutoModel"),
 }
 EMBED = KINDS["similarity"]
+READERS_ONLY = ("entail",)  # on pairs of another language a small model is no better than a coin
 PRELOAD = (
     ("pocket/sentiment-ko", "sentiment"),
     ("pocket/sentiment-en", "sentiment"),
@@ -111,7 +112,7 @@ def default_model(task: str, text: str | None = None) -> str:
 
     A model on this machine that reads the text's language comes first, then any on this machine, then, when the
     network is allowed, the first listed one of the Hub. Pocket models come before the Hub's cache unless
-    CLASSROOM_PREFER_HUB is set.
+    CLASSROOM_PREFER_HUB is set. For a task of READERS_ONLY, what does not read the language stands aside.
 
     Raises:
         VisitorError: needs_hub, with what the task's models would download.
@@ -124,7 +125,8 @@ def default_model(task: str, text: str | None = None) -> str:
             if _state(card.id) == wanted:
                 return card.id
     states = {card.id: _state(card.id) for card in (*readers, *(card for card in cards if card not in readers))}
-    here = [name for name, state in states.items() if state in ("pocket", "cached")]
+    may = {card.id for card in (readers if task in READERS_ONLY else cards)}
+    here = [name for name, state in states.items() if state in ("pocket", "cached") and name in may]
     there = [] if hub.offline() else [name for name, state in states.items() if state == "remote"]
     if not here and not there:
         raise needs_hub(task)

@@ -187,3 +187,17 @@ def sentences_ko(m: dict) -> list[tuple[str, str]]:
             percent(m["topic_first"]),
         ),
     ]
+
+
+def entail_ko(m: dict) -> list[tuple[str, str]]:
+    by_label = ", ".join(f"{label} {100 * right:.1f} %" for label, right in m["right_of"].items())
+    return [
+        ("XNLI-ko, pairs with premises never trained on", percent(m["held_out"])),
+        ("the same, by the right answer", by_label),
+        ("the same, always the commonest label", f"{100 * m['commonest']:.1f} %"),
+        (
+            f"zero-shot: the right one of {len(m['topics'])} topics ({', '.join(m['topics'])}) for everyday sentences "
+            "(`tests/models/topics_ko.tsv`)",
+            percent(m["topic_first"]),
+        ),
+    ]

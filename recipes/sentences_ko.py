@@ -22,6 +22,7 @@ from transformers import AutoModel, AutoTokenizer, BertConfig, BertModel
 from recipes import _korean_teacher_vectors as teacher
 from recipes._cards import write_card
 from recipes._korean_sentences import Pairs, hold_out, read_inference, read_sts, whole_words, without
+from recipes._smaller import in_eight_bits
 from recipes._training import accuracy, publish, save_checkpoint, write_json
 
 POCKET = Path(__file__).parent.parent / "assets" / "pocket"
@@ -142,7 +143,7 @@ def train(data: Path, work: Path, steps: int, rate: float, held_out: bool) -> Ta
 
 
 def save(model: Table, folder: Path) -> None:
-    """A float16 folder that ``from_pretrained`` reads; places and token types add nothing."""
+    """A folder that ``from_pretrained`` reads, the table in eight bits; places and token types add nothing."""
     tokenizer = AutoTokenizer.from_pretrained(BODY, model_max_length=LENGTH)
     config = BertConfig(
         vocab_size=len(tokenizer),
@@ -166,7 +167,8 @@ def save(model: Table, folder: Path) -> None:
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".part-") as part:
         target = Path(part) / folder.name
-        whole.half().save_pretrained(target)
+        whole.save_pretrained(target)
+        in_eight_bits(target)
         tokenizer.save_pretrained(target)
         publish(target, folder)
 

@@ -31,6 +31,7 @@ from recipes._korean_corpus import (
 from recipes._korean_evaluation import evaluate_fill_mask, evaluate_sentiment, read_everyday
 from recipes._korean_examples import MAX_LENGTH, Examples, fewer_positive, join_some, together, without_stars
 from recipes._korean_teacher import judge
+from recipes._smaller import in_eight_bits
 from recipes._training import Rates, publish, write_json
 
 VOCABULARY = 16_000
@@ -152,17 +153,22 @@ def finetune(
 
 
 def save(model: torch.nn.Module, tokenizer: Tokenizer, folder: Path) -> None:
-    """A float16 model folder that ``from_pretrained`` reads; its files are put in place by renaming."""
+    """A model folder that ``from_pretrained`` reads; its files are put in place by renaming.
+
+    It is stored in float16, the guesser of hidden words, which is the worse for nothing, in eight bits.
+    """
     from transformers import BertForMaskedLM, PreTrainedTokenizerFast
 
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".part-") as part:
         target = Path(part) / folder.name
-        model = copy.deepcopy(model).cpu().half()
-        if isinstance(model, BertForMaskedLM):
+        model, guesses = copy.deepcopy(model).cpu(), isinstance(model, BertForMaskedLM)
+        if guesses:
             model.bert.pooler = None
-        model.config.dtype = torch.float16
-        model.save_pretrained(target)
+        model.config.dtype = torch.float32 if guesses else torch.float16
+        (model if guesses else model.half()).save_pretrained(target)
+        if guesses:
+            in_eight_bits(target)
         PreTrainedTokenizerFast(
             tokenizer_object=tokenizer,
             model_max_length=MAX_LENGTH,

@@ -151,8 +151,16 @@ def keywords(result: list[dict], arguments: dict, lang: str) -> str:
 
 def entail(result: dict, arguments: dict, lang: str) -> str:
     scores = sorted(result["scores"].items(), key=lambda item: -item[1])
-    bars = "".join(bar(esc(name), score, "" if name == result["label"] else "mc-faint") for name, score in scores)
-    return f'<p class="mc-big">{esc(result["label"])}</p>{bars}'
+    bars = "".join(
+        bar(esc(relation(name, lang)), score, "" if name == result["label"] else "mc-faint") for name, score in scores
+    )
+    return f'<p class="mc-big">{esc(relation(result["label"], lang))}</p>{bars}'
+
+
+def relation(label: str, lang: str) -> str:
+    """Return a model's label of a pair with the plain words before it, where there are some: "follows · entailment"."""
+    plain = table(lang).get(f"relation.{label.lower()}")
+    return label if plain is None else f"{plain} · {label}"
 
 
 VIEWS: dict[str, Callable[[Any, dict, str], str]] = {

@@ -83,14 +83,22 @@ def test_each_task_that_works_offline_answers_its_first_example(visit, task, lan
     assert page.locator(".mc-error >> visible=true").count() == 0
 
 
-@pytest.mark.parametrize("task", ["translate", "entail"])
-def test_a_task_that_needs_the_hub_says_what_it_would_download(visit, task):
-    page = visit("ko")
+@pytest.mark.parametrize(("task", "language", "word"), [("translate", "ko", "내려받을"), ("entail", "en", "download")])
+def test_a_task_that_needs_the_hub_says_what_it_would_download(visit, task, language, word):
+    page = visit(language)
     choose(page, task)
-    page.locator(".mc-chip >> visible=true").first.click()
+    page.locator(f".mc-chip.mc-{language} >> visible=true").first.click()
     error = page.locator(".mc-error >> visible=true")
     error.wait_for()
-    assert "내려받을" in error.inner_text() and "MB" in error.inner_text()
+    assert word in error.inner_text() and "MB" in error.inner_text()
+
+
+def test_a_pair_of_korean_sentences_is_weighed_offline(visit):
+    page = visit("ko")
+    choose(page, "entail")
+    page.locator(".mc-chip.mc-ko >> visible=true").first.click()
+    assert "맞아요 · entailment" in answer(page).inner_text()
+    assert page.locator(".mc-error >> visible=true").count() == 0
 
 
 def test_markup_in_texts_and_labels_is_shown_not_run(visit):
@@ -153,3 +161,14 @@ def test_an_unlisted_model_is_refused_in_words(visit):
     run(page)
     page.locator(".mc-error >> visible=true").wait_for()
     assert "not a model id" in page.locator(".mc-error >> visible=true").inner_text()
+
+
+def test_on_a_phone_the_chosen_task_stays_in_sight(visit):
+    page = visit("ko", 390)
+    for task in ("entail", "sentiment", "similarity"):
+        chip = page.locator(f"#mc-text_tasks-task label:has(input[value={task}])")
+        chip.click()
+        page.locator(f"#mc-text_tasks-{task}-model").wait_for()
+        # Focus on the radio inside, which is not seen, must not push the whole row away.
+        box = chip.bounding_box()
+        assert box["x"] >= 0 and box["x"] + box["width"] <= 390

@@ -1,5 +1,7 @@
 """Loaded models: single-flight, least recently used out, never one in use, a failure is not kept."""
 
+import subprocess
+import sys
 import threading
 import time
 
@@ -7,6 +9,7 @@ import pytest
 
 from pipelines.cache import ModelCache
 from pipelines.errors import VisitorError
+from settings import ROOT
 
 
 def load(value, size=1):
@@ -128,3 +131,32 @@ def test_what_is_not_being_loaded_is_not_counted_anew():
         cache.expect("a", 90)
         cache.expect("b", 90)
     assert cache.loaded() == {"a": 40}
+
+
+MANY_THREADS = """
+import ctypes, platform, sys, threading
+from pipelines import cache
+if platform.libc_ver()[0] != "glibc":
+    sys.exit("Arena 0:")
+if sys.argv[1] == "few":
+    cache.few_arenas(2)
+libc, barrier = ctypes.CDLL(None), threading.Barrier(12)
+libc.malloc.restype = ctypes.c_void_p
+def work():
+    barrier.wait()
+    for _ in range(200):
+        libc.malloc(5000)
+    barrier.wait()
+threads = [threading.Thread(target=work) for _ in range(12)]
+[thread.start() for thread in threads]
+[thread.join() for thread in threads]
+libc.malloc_stats()
+"""
+
+
+def test_many_threads_share_few_stores_of_memory():
+    def arenas(which):
+        command = [sys.executable, "-c", MANY_THREADS, which]
+        return subprocess.run(command, capture_output=True, text=True, cwd=ROOT, timeout=60).stderr.count("Arena ")
+
+    assert 1 <= arenas("few") <= 2 < arenas("as they come")

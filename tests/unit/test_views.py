@@ -73,3 +73,9 @@ def test_every_task_has_a_form_a_view_and_examples_in_both_languages():
 def test_the_timing_line_names_what_computed(device, shown):
     run = Run([], "tiny", timing={"model": 1.0}, device=device)
     assert f"1.0 ms · {shown}</p>" in _ui.timing_line(run, "en")
+
+
+@pytest.mark.parametrize(("lang", "words"), [("en", "contradicts · CONTRADICTION"), ("ko", "어긋나요 · CONTRADICTION")])
+def test_how_a_pair_stands_is_said_in_plain_words_beside_the_models_own(lang, words):
+    shown = _views.entail({"label": "CONTRADICTION", "scores": {"CONTRADICTION": 0.9, "LABEL_1": 0.1}}, {}, lang)
+    assert shown.count(words) == 2 and "LABEL_1" in shown

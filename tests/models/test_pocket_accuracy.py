@@ -94,7 +94,7 @@ def test_fill_mask_proposes_words_in_place_of_the_mask():
     assert any(word.startswith(("재미", "재밌", "최고", "좋", "감동", "재밋", "대박")) for word in guesses), guesses
 
 
-@pytest.mark.parametrize("name", ["sentiment-ko", "fill-mask-ko", "sentiment-en"])
+@pytest.mark.parametrize("name", ["sentiment-ko", "sentiment-en"])
 def test_folder_is_small_and_in_float16(name):
     import torch
     from safetensors import safe_open

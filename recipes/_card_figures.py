@@ -7,6 +7,11 @@ def percent(measured: dict) -> str:
     return f"{value} % (95 % interval {low}-{high}, n = {measured['n']:,})"
 
 
+def _topics(m: dict) -> tuple[str, str]:
+    what = f"zero-shot: the right one of {len(m['topics'])} topics ({', '.join(m['topics'])}) for everyday sentences"
+    return f"{what} (`tests/models/topics_ko.tsv`)", percent(m["topic_first"])
+
+
 def sentiment_en(m: dict) -> list[tuple[str, str]]:
     return [
         ("SST-2 development sentences, as the treebank has them", percent(m["sst2_dev"])),
@@ -181,11 +186,7 @@ def sentences_ko(m: dict) -> list[tuple[str, str]]:
         ),
         ("the same, Pearson's correlation", f"{m['pearson']:.3f}"),
         ("the same pairs, rank correlation of the body alone (pocket/fill-mask-ko)", f"{m['body_spearman']:.3f}"),
-        (
-            f"zero-shot: the right one of {len(m['topics'])} topics ({', '.join(m['topics'])}) for everyday sentences "
-            "(`tests/models/topics_ko.tsv`)",
-            percent(m["topic_first"]),
-        ),
+        _topics(m),
     ]
 
 
@@ -195,9 +196,5 @@ def entail_ko(m: dict) -> list[tuple[str, str]]:
         ("XNLI-ko, pairs with premises never trained on", percent(m["held_out"])),
         ("the same, by the right answer", by_label),
         ("the same, always the commonest label", f"{100 * m['commonest']:.1f} %"),
-        (
-            f"zero-shot: the right one of {len(m['topics'])} topics ({', '.join(m['topics'])}) for everyday sentences "
-            "(`tests/models/topics_ko.tsv`)",
-            percent(m["topic_first"]),
-        ),
+        _topics(m),
     ]

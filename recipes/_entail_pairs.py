@@ -14,10 +14,9 @@ from pathlib import Path
 
 from recipes._entity_text import read_klue
 from recipes._korean_corpus import read_reviews
-from recipes._korean_sentences import read_sts
+from recipes._korean_sentences import ABOUT, read_sts
 
 LABELS = ("entailment", "neutral", "contradiction")
-TEMPLATE = "이 글은 {}에 관한 것이다."
 TOPICS = (
     "스포츠 축구 음식 요리 여행 정치 선거 외교 경제 주식 부동산 과학 우주 건강 병원 운동 "
     "영화 드라마 배우 음악 공연 미술 날씨 교육 학교 기술 컴퓨터 휴대전화 가족 육아 결혼 역사 "
@@ -102,7 +101,7 @@ def about(texts: list[str], near: list[list[str]]) -> list[Pair]:
     chance, found = random.Random(0), []
     for text, topics in zip(texts, near, strict=True):
         asked = topics + [topic for topic in chance.sample(TOPICS, 2 * len(topics)) if topic not in topics]
-        found += [(text, TEMPLATE.format(topic)) for topic in asked[: 2 * len(topics)]]
+        found += [(text, ABOUT.format(topic)) for topic in asked[: 2 * len(topics)]]
     return found
 
 

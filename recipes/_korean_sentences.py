@@ -13,6 +13,8 @@ from pathlib import Path
 import numpy as np
 
 RELATIONS = {"contradiction": 0, "neutral": 1, "entailment": 2}
+ABOUT = "이 글은 {}에 관한 것이다."
+TOPICS = Path(__file__).parent.parent / "tests" / "models" / "topics_ko.tsv"
 
 
 @dataclass(frozen=True)
@@ -56,6 +58,13 @@ def read_inference(path: Path) -> Pairs:
     rows = json.loads(path.read_text(encoding="utf-8"))
     relations = np.array([RELATIONS[row["gold_label"]] for row in rows])
     return Pairs([row["premise"] for row in rows], [row["hypothesis"] for row in rows], relations)
+
+
+def topics_to_find() -> tuple[list[str], list[str], np.ndarray]:
+    """Sentences written for this project, the names of their topics, and which of these is each sentence's."""
+    lines = [line.rstrip("\n").split("\t", 1) for line in TOPICS.open(encoding="utf-8") if line.strip()]
+    topics = sorted({topic for topic, _ in lines})
+    return [text for _, text in lines], topics, np.array([topics.index(topic) for topic, _ in lines])
 
 
 def whole_words(pieces: list[str]) -> list[str]:

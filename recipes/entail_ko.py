@@ -24,12 +24,11 @@ from recipes import _e5 as e5
 from recipes import _entail_pairs as pairs
 from recipes._cards import write_card
 from recipes._korean_adapter import train
-from recipes._korean_sentences import read_sts
+from recipes._korean_sentences import ABOUT, read_sts, topics_to_find
 from recipes._smaller import activations, in_eight_bits, shrunken
 from recipes._training import accuracy, device_and_autocast, publish, write_json
 
 FOLDER = Path(__file__).parent.parent / "assets" / "pocket" / "entail-ko"
-TOPICS = FOLDER.parent.parent.parent / "tests" / "models" / "topics_ko.tsv"
 PIECES, PLACES, NEURONS = 8_000, 128, 256
 LONGEST = 96
 # The layers of the large model that the small one begins with, and after which of the large one's each should agree.
@@ -135,7 +134,7 @@ def near_topics(folder: Path, texts: list[str], count: int = 2) -> list[list[str
     """Of each text the topics that the body's vectors find nearer to it than to other texts."""
     encoded, (device, autocast) = AutoTokenizer.from_pretrained(folder), device_and_autocast()
     body, vectors = BertModel.from_pretrained(folder, dtype=torch.float32).eval().to(device), []
-    asked = [f"query: {text}" for text in [*texts, *map(pairs.TEMPLATE.format, pairs.TOPICS)]]
+    asked = [f"query: {text}" for text in [*texts, *map(ABOUT.format, pairs.TOPICS)]]
     for start in range(0, len(asked), 128):
         cut = {"padding": True, "truncation": True, "max_length": LONGEST, "return_tensors": "pt"}
         inputs = encoded(asked[start : start + 128], **cut).to(device)
@@ -226,16 +225,15 @@ def evaluate(folder: Path, data: Path) -> dict:
     rows = [row for group in pairs.read_groups(data)[1] for row in group.rows]
     labels = np.array([label for *_, label in rows])
     chosen = logits_of(model, encoded, rows).argmax(1).numpy()
-    lines = [line.rstrip("\n").split("\t", 1) for line in TOPICS.open(encoding="utf-8") if line.strip()]
-    topics = sorted({topic for topic, _ in lines})
-    asked = [(text, pairs.TEMPLATE.format(topic)) for _, text in lines for topic in topics]
-    follows = logits_of(model, encoded, asked)[:, 0].reshape(len(lines), len(topics)).argmax(1)
+    sentences, topics, right = topics_to_find()
+    asked = [(text, ABOUT.format(topic)) for text in sentences for topic in topics]
+    follows = logits_of(model, encoded, asked)[:, 0].reshape(len(sentences), len(topics))
     return {
         "held_out": accuracy(chosen == labels),
         "right_of": {name: round(float((chosen[labels == i] == i).mean()), 4) for i, name in enumerate(pairs.LABELS)},
         "commonest": round(float(max((labels == i).mean() for i in range(len(pairs.LABELS)))), 4),
         "topics": topics,
-        "topic_first": accuracy(np.array([topics[i] == topic for i, (topic, _) in zip(follows, lines, strict=True)])),
+        "topic_first": accuracy(follows.argmax(1).numpy() == right),
     }
 
 

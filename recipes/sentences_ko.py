@@ -21,15 +21,22 @@ from transformers import AutoModel, AutoTokenizer, BertConfig, BertModel
 
 from recipes import _korean_teacher_vectors as teacher
 from recipes._cards import write_card
-from recipes._korean_sentences import Pairs, hold_out, read_inference, read_sts, whole_words, without
+from recipes._korean_sentences import (
+    ABOUT,
+    Pairs,
+    hold_out,
+    read_inference,
+    read_sts,
+    topics_to_find,
+    whole_words,
+    without,
+)
 from recipes._smaller import in_eight_bits
 from recipes._training import accuracy, publish, save_checkpoint, write_json
 
 POCKET = Path(__file__).parent.parent / "assets" / "pocket"
 BODY, FOLDER = POCKET / "fill-mask-ko", POCKET / "sentences-ko"
 EVERYDAY = Path(__file__).parent / "everyday_ko_train.tsv"
-TOPICS = POCKET.parent.parent / "tests" / "models" / "topics_ko.tsv"
-TEMPLATE = "이 글은 {}에 관한 것이다."
 WIDTH, BALLAST, LENGTH = 256, 8, 512
 MEANING = WIDTH - BALLAST
 WORDS = 3000
@@ -192,9 +199,8 @@ def evaluate(folder: Path, data: Path) -> dict:
     from scipy.stats import pearsonr
 
     pairs = read_sts(data / "korsts_dev.tsv")
-    lines = [line.rstrip("\n").split("\t", 1) for line in TOPICS.open(encoding="utf-8") if line.strip()]
-    topics, sentences = sorted({topic for topic, _ in lines}), [text for _, text in lines]
-    parts = [pairs.first, pairs.second, sentences, [TEMPLATE.format(topic) for topic in topics]]
+    sentences, topics, right = topics_to_find()
+    parts = [pairs.first, pairs.second, sentences, [ABOUT.format(topic) for topic in topics]]
     vectors = vectors_of(folder, [text for part in parts for text in part])
     first, second, read, labels = np.split(vectors, np.cumsum([len(part) for part in parts])[:-1])
     body_first, body_second = np.split(vectors_of(BODY, pairs.first + pairs.second), 2)
@@ -202,7 +208,6 @@ def evaluate(folder: Path, data: Path) -> dict:
     for _ in range(300):
         some = rng.integers(len(first), size=len(first))
         again.append(correlation(first[some], second[some], Pairs([], [], pairs.alike[some])))
-    chosen = (read @ labels.T).argmax(1)
     return {
         "pairs": len(first),
         "spearman": round(correlation(first, second, pairs), 4),
@@ -211,7 +216,7 @@ def evaluate(folder: Path, data: Path) -> dict:
         "pearson": round(float(pearsonr((first * second).sum(1), pairs.alike).statistic), 4),
         "body_spearman": round(correlation(body_first, body_second, pairs), 4),
         "topics": topics,
-        "topic_first": accuracy(np.array([topics[i] == topic for i, (topic, _) in zip(chosen, lines, strict=True)])),
+        "topic_first": accuracy((read @ labels.T).argmax(1) == right),
     }
 
 

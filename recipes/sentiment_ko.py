@@ -155,7 +155,7 @@ def finetune(
 def save(model: torch.nn.Module, tokenizer: Tokenizer, folder: Path) -> None:
     """A model folder that ``from_pretrained`` reads; its files are put in place by renaming.
 
-    It is stored in float16, the guesser of hidden words, which is the worse for nothing, in eight bits.
+    It is stored in float16; the model that guesses hidden words, which loses nothing by it, in eight bits.
     """
     from transformers import BertForMaskedLM, PreTrainedTokenizerFast
 

@@ -5,7 +5,7 @@ from transformers import pipeline
 
 from settings import POCKET
 
-classify = pipeline("text-classification", model=str(POCKET / "sentiment-ko"), device="cpu")
+classify = pipeline("text-classification", model=str(POCKET / "sentiment-ko"), device="cpu", dtype="float32")
 
 
 def sentiment(text: str) -> dict[str, float]:

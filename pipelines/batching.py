@@ -218,8 +218,10 @@ def _overflows(tokenizer: Any, first: str, second: str | None, limit: int) -> bo
 
 
 def _pad(pipe: Any, encoded: dict[str, list[list[int]]]) -> Any:
-    if len(encoded["input_ids"]) == 1:
-        return pipe.tokenizer.pad(encoded, padding=False, return_tensors="pt").to(pipe.device)
+    import torch
+
+    if len(encoded["input_ids"]) == 1:  # nothing to pad, and the library's way takes a tenth of a small model's time
+        return {name: torch.tensor(values, dtype=torch.long, device=pipe.device) for name, values in encoded.items()}
     # Padding apart from tokenizing is what shares a pass; the library's hint that one call is faster does not apply.
     pipe.tokenizer.deprecation_warnings["Asking-to-pad-a-fast-tokenizer"] = True
     return pipe.tokenizer.pad(encoded, return_tensors="pt").to(pipe.device)

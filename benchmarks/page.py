@@ -19,6 +19,16 @@ KEYSTROKE = """(letter) => new Promise((resolve) => {
   field.dispatchEvent(new Event("input", { bubbles: true }));
 })"""
 
+# Playwright looks for an element at most twice a second; a page that is ready just after a look would count as slow.
+USABLE = """
+const look = () => {
+  const field = [...document.querySelectorAll("textarea")].find((each) => each.checkVisibility() && !each.disabled);
+  if (field) window.usableAt = performance.now();
+  else requestAnimationFrame(look);
+};
+requestAnimationFrame(look);
+"""
+
 
 def usable_ms(browser: object, url: str, visits: int) -> float:
     """Median milliseconds from navigation until the first text field can be typed in."""
@@ -26,9 +36,9 @@ def usable_ms(browser: object, url: str, visits: int) -> float:
     for _ in range(visits):
         context = browser.new_context()
         page = context.new_page()
+        page.add_init_script(USABLE)
         page.goto(url, wait_until="commit")
-        page.locator("textarea >> visible=true").first.wait_for()
-        times.append(page.evaluate("performance.now()"))
+        times.append(page.wait_for_function("() => window.usableAt").json_value())
         context.close()
     return statistics.median(times)
 

@@ -36,6 +36,7 @@ class _Request:
         rows: (text, second half of the pair or None).
         limit: Tokens per row.
         reduce: As in `run`.
+        rounded: As in `run`.
         left: Numbers of the rows that no pass has taken yet, those of like length together.
         results, cut: One entry a row.
         open: Rows without a result.
@@ -45,6 +46,7 @@ class _Request:
     rows: list[Row]
     limit: int
     reduce: Callable[[Any, Any], torch.Tensor]
+    rounded: bool
     left: deque[int]
     results: list[Any]
     cut: list[bool]
@@ -53,9 +55,9 @@ class _Request:
     error: BaseException | None = None
 
     @property
-    def kind(self) -> tuple[int, bool]:
-        """Only rows of the same kind can be tokenized in one call."""
-        return self.limit, self.rows[0][1] is None
+    def kind(self) -> tuple[int, bool, bool]:
+        """Only rows of the same kind can share a pass."""
+        return self.limit, self.rows[0][1] is None, self.rounded
 
     @property
     def done(self) -> bool:
@@ -95,6 +97,7 @@ def run(
     *,
     second: list[str] | None = None,
     limit: int | None = None,
+    rounded: bool = False,
 ) -> tuple[list[torch.Tensor], list[bool]]:
     """Run texts (or pairs of texts) through an encoder, together with those of whoever asks at the same time.
 
@@ -105,6 +108,7 @@ def run(
         reduce: (model output, model inputs) -> tensor of shape (batch, ...), what is kept of each batch.
         second: The other half of each pair.
         limit: Tokens per sequence, when fewer than the model takes.
+        rounded: Use the model's session in 8 bits (see rounding).
 
     Returns:
         One tensor per text, on the CPU in float32, in the order of `texts`; and which texts had to be cut.
@@ -113,7 +117,7 @@ def run(
     rows: list[Row] = list(zip(texts, second or [None] * count, strict=True))
     order = sorted(range(count), key=lambda i: len(rows[i][0]) + len(rows[i][1] or ""))
     limit = min(limit or _NO_LIMIT, max_length(loaded.pipe))
-    request = _Request(rows, limit, reduce, deque(order), [None] * count, [False] * count, count)
+    request = _Request(rows, limit, reduce, rounded, deque(order), [None] * count, [False] * count, count)
     if rows:
         _wait_or_run(loaded, request)
     if request.error is not None:
@@ -146,9 +150,16 @@ def _wait_or_run(loaded: Loaded, request: _Request) -> None:
 
 
 def _take(loaded: Loaded, requests: deque[_Request]) -> list[tuple[_Request, int]]:
-    """Return the rows of the next pass: a row of each request in turn, the one that has waited longest first."""
+    """Return the rows of the next pass: a row of each request in turn, the one that has waited longest first.
+
+    What is of another kind comes next.
+    """
     size = BATCH if loaded.pipe.tokenizer.pad_token_id is not None else 1
-    alike = deque(each for each in requests if each.kind == requests[0].kind)
+    kind = requests[0].kind
+    alike = deque(each for each in requests if each.kind == kind)
+    others = [each for each in requests if each.kind != kind]
+    requests.clear()
+    requests.extend([*others, *alike])
     taken: list[tuple[_Request, int]] = []
     while alike and len(taken) < size:
         request = alike.popleft()
@@ -174,7 +185,7 @@ def _answer(loaded: Loaded, taken: list[tuple[_Request, int]]) -> None:
 def _compute(loaded: Loaded, taken: list[tuple[_Request, int]]) -> None:
     import torch
 
-    watch, (limit, _) = Stopwatch(), taken[0][0].kind
+    watch, (limit, _, rounded) = Stopwatch(), taken[0][0].kind
     wanted: dict[Row, list[tuple[_Request, int]]] = {}
     for request, i in taken:
         wanted.setdefault(request.rows[i], []).append((request, i))
@@ -187,7 +198,7 @@ def _compute(loaded: Loaded, taken: list[tuple[_Request, int]]) -> None:
             with watch("tokenize"):
                 inputs = _pad(loaded.pipe, {name: [values[i] for i in part] for name, values in encoded.items()})
             with watch("model"):
-                output = loaded.pipe.model(**inputs)
+                output = (loaded.rounded if rounded else loaded.pipe.model)(**inputs)
                 kept: dict[Any, Any] = {}
                 for place, number in enumerate(part):
                     for request, i in wanted[rows[number]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from pipelines import batching, embeddings
+from pipelines import batching, embeddings, rounding
 from pipelines.errors import VisitorError
 from pipelines.outcome import Outcome
 from pipelines.polarity import polarity
@@ -18,10 +18,14 @@ if TYPE_CHECKING:
 
 def sentiment(loaded: Loaded, texts: list[str], watch: Stopwatch) -> list[Outcome]:
     """Return one outcome per text: {text, label, polarity, score, scores, model}."""
-    rows, cut = batching.run(loaded, texts, watch, _logits)
+    if rounding.suits(loaded, texts):
+        rows, cut, rounded = rounding.run(loaded, texts, watch)
+    else:
+        rows, cut = batching.run(loaded, texts, watch, rounding.logits)
+        rounded = [False] * len(texts)
     outcomes = []
     with watch("postprocess"):
-        for text, row, short in zip(texts, rows, cut, strict=True):
+        for text, row, short, eight_bits in zip(texts, rows, cut, rounded, strict=True):
             scores = _scores(loaded.pipe, row)
             label = next(iter(scores))
             result = {
@@ -32,7 +36,7 @@ def sentiment(loaded: Loaded, texts: list[str], watch: Stopwatch) -> list[Outcom
                 "scores": scores,
                 "model": loaded.id,
             }
-            outcomes.append(Outcome(result, cut=short))
+            outcomes.append(Outcome(result, cut=short, rounded=eight_bits))
     return outcomes
 
 
@@ -44,7 +48,7 @@ def entail(loaded: Loaded, premise: str, hypothesis: str, watch: Stopwatch) -> O
     """
     if not hypothesis and entailment_id(loaded.pipe) is not None:
         raise VisitorError("empty_hypothesis")
-    rows, cut = batching.run(loaded, [premise], watch, _logits, second=[hypothesis] if hypothesis else None)
+    rows, cut = batching.run(loaded, [premise], watch, rounding.logits, second=[hypothesis] if hypothesis else None)
     with watch("postprocess"):
         scores = _scores(loaded.pipe, rows[0])
     return Outcome({"label": next(iter(scores)), "scores": scores}, cut=cut[0])
@@ -60,7 +64,7 @@ def zero_shot(
         return _zero_shot_by_vectors(loaded, text, labels, filled, multi_label, watch)
     if entailment_id(loaded.pipe) is None:
         raise VisitorError("wrong_task", model=loaded.id, task="zero_shot", made_for="text-classification")
-    rows, cut = batching.run(loaded, [text] * len(labels), watch, _logits, second=filled)
+    rows, cut = batching.run(loaded, [text] * len(labels), watch, rounding.logits, second=filled)
     with watch("postprocess"):
         outputs = [
             {"candidate_label": label, "sequence": text, "logits": row.unsqueeze(0)}
@@ -92,10 +96,6 @@ def by_vectors(vectors: np.ndarray, labels: list[str], multi_label: bool, cut: b
     result = {"labels": [labels[i] for i in order], "scores": [float(scores[i]) for i in order]}
     method = "method.embeddings_zero_shot_multi" if multi_label else "method.embeddings_zero_shot"
     return Outcome(result, method, cut)
-
-
-def _logits(output: Any, inputs: Any) -> Any:
-    return output.logits
 
 
 def _scores(pipe: Any, logits: Any) -> dict[str, float]:

@@ -62,6 +62,7 @@ class Loaded:
         device: "cpu" or "cuda:0"; "cpu · ONNX Runtime" once that has taken over (see backends).
         source: "pocket", "package" or "cache".
         load_ms: How long loading took.
+        rounded: Its session in 8 bits, for tables; see rounding.
     """
 
     id: str
@@ -72,6 +73,7 @@ class Loaded:
     load_ms: float
     lock: threading.RLock = field(default_factory=threading.RLock)
     gathering: Gathering = field(default_factory=Gathering)
+    rounded: Any = None
 
 
 CACHE = ModelCache(default_budget)

@@ -14,8 +14,10 @@ class Outcome:
         result: Plain values, as `Run.result`.
         method: As `Run.method`.
         cut: The text was longer than the model takes, and its end was not read.
+        rounded: Computed in 8 bits; see rounding.
     """
 
     result: Any
     method: str | None = None
     cut: bool = False
+    rounded: bool = False

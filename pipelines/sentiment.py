@@ -41,9 +41,10 @@ def compare(
 
         - row: {text, results: {model: {label, polarity, score, scores, foreign}}, agree, gold?}; `foreign`: the model
           was not trained on the text's language; `agree` is None when fewer than two models gave a polarity.
-        - model: {ms, cached, size_mb, languages, trained_on, says}, milliseconds for all texts, without loading;
-          `cached`: all answers come from memory, and the milliseconds are those of the first time; `says` lists the
-          polarities that the model's labels can mean. With gold also what `metrics.measure` returns.
+        - model: {ms, cached, rounded, size_mb, languages, trained_on, says}, milliseconds for all texts, without
+          loading; `cached`: all answers come from memory, and the milliseconds are those of the first time; `rounded`:
+          most were computed in 8 bits; `says` lists the polarities that the model's labels can mean. With gold also
+          what `metrics.measure` returns.
           A model that failed has only {error: {key, params}} and no results in the rows.
 
     Raises:
@@ -98,7 +99,8 @@ def compare_each(
                     "foreign": languages.note(catalog.card(name), row["text"]) is not None
                 }
                 row["agree"] = _agree(row["results"])
-            facts[name] = {"ms": timing[name], "cached": run.cached} | _facts(name, rows, gold)
+            rounded = run.device.endswith(text_tasks.ROUNDED)
+            facts[name] = {"ms": timing[name], "cached": run.cached, "rounded": rounded} | _facts(name, rows, gold)
         if len(facts) == len(names) and not timing:
             raise first_error
         # A copy, so that what was yielded does not change under its reader.

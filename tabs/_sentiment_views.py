@@ -58,6 +58,8 @@ def comparison(
         )
     hidden = len(rows) - len(shown)
     more = f'<p class="mc-hint">{esc(say(lang, "sentiment.more_rows", count=hidden))}</p>' if hidden else ""
+    quick = any(facts.get("rounded") for facts in result["models"].values())
+    rounded = f'<p class="mc-hint">{esc(say(lang, "sentiment.rounded"))}</p>' if quick else ""
     return (
         f'<p class="mc-sc-summary">{summary(result, lang)}</p>{_ranking(result, lang)}{_failures(failed, lang)}'
         f'<div class="mc-scroll mc-sc-box" tabindex="0" role="region" aria-label="{esc(say(lang, "sentiment.table"))}">'
@@ -65,7 +67,7 @@ def comparison(
         "</thead>"
         f"<tbody>{body}</tbody></table></div>{more}"
         f"{marks(result, lang)}"
-        f'<p class="mc-hint">{esc(say(lang, "sentiment.score_hint"))}</p>'
+        f'<p class="mc-hint">{esc(say(lang, "sentiment.score_hint"))}</p>{rounded}'
         f"{_csv_button(rows, [name for name in models if name not in pending], lang)}"
     )
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from pipelines import catalog, loading, show_code, text_tasks
+from pipelines import catalog, loading, rounding, show_code, text_tasks
 from pipelines.errors import VisitorError
 from settings import POCKET, ROOT
 
@@ -176,3 +176,29 @@ def _plain(endpoint, answer):
         scores = [row["scores"] if isinstance(row, dict) else {e["label"]: e["score"] for e in row} for row in answer]
         return [{label: round(score, 3) for label, score in row.items()} for row in scores]
     return [round(each["score"], 4) for each in answer]
+
+
+def test_a_sentence_after_its_table_is_answered_in_full():
+    needs("sentiment-ko")
+    name, texts = "pocket/sentiment-ko", [f"정말 재미있는 영화였어요 {i}" for i in range(rounding.FROM)]
+    alone = text_tasks.sentiment(texts[3], name).result[0]["scores"]
+    text_tasks.MEMO.clear()
+    with loading.use(name, "sentiment") as loaded:
+        before = loaded.rounded
+
+        def session(**inputs):
+            output = loaded.pipe.model(**inputs)
+            output.logits = output.logits * 1.1
+            return output
+
+        loaded.rounded = session
+        try:
+            table = text_tasks.sentiment(texts, name)
+        finally:
+            loaded.rounded = before
+    assert table.device.endswith(text_tasks.ROUNDED)
+    assert text_tasks.sentiment(texts, name).cached
+    rounded = [row for row in table.result if row["text"] == texts[3]][0]["scores"]
+    assert text_tasks.sentiment(texts[3], name).result[0]["scores"] == pytest.approx(alone, abs=1e-4)
+    assert rounded.keys() == alone.keys()
+    text_tasks.MEMO.clear()

@@ -299,3 +299,10 @@ def test_the_examples_can_be_read_and_show_what_they_promise():
         assert len(texts) >= 6
         assert all(tab.sentiment.inputs.is_korean(text) == (lang == "ko") for text in texts)
         assert gold is None or set(tab.sentiment.read_gold(gold)) == {"negative", "neutral", "positive"}
+
+
+@pytest.mark.parametrize(("lang", "word"), [("en", "8 bits"), ("ko", "8비트")])
+def test_a_table_computed_in_8_bits_says_so(lang, word):
+    rows = row("good", "positive", "positive")
+    assert word not in plain(views.comparison(result(rows), lang))
+    assert word in plain(views.comparison(result(rows, rounded=True), lang))

@@ -1,0 +1,133 @@
+"""A table in 8 bits has the labels of the same table in full, and says which rows were rounded."""
+
+import threading
+import time
+
+import pytest
+import torch
+import transformers
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from pipelines import backends, batching, classification, onnx_graph, rounding
+from pipelines.run import Stopwatch
+from tests.unit import test_backends
+from tests.unit.tiny_models import WORDS, loaded
+
+TEXTS = [" ".join(WORDS[i % 7 : i % 7 + 1 + i % 9]) + f" {i}" for i in range(120)]
+
+
+@pytest.fixture
+def model():
+    """A tiny classifier, without a session when it is given back."""
+    model = loaded("sentiment")
+    yield model
+    model.rounded = None
+
+
+def exact(model, texts=TEXTS):
+    return torch.stack(batching.run(model, texts, Stopwatch(), rounding.logits)[0])
+
+
+def off_by(model, most, seed=0):
+    """Let a model have a session whose logits are off by at most so much."""
+    dice = torch.Generator().manual_seed(seed)
+
+    def session(**inputs):
+        logits = model.pipe.model(**inputs).logits
+        noise = (torch.rand(logits.shape, generator=dice) * 2 - 1) * most
+        return transformers.modeling_outputs.SequenceClassifierOutput(logits=logits + noise)
+
+    model.rounded = session
+    return model
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.integers(0, 10_000), st.sampled_from([0.0, 1e-4, 1e-3, 1e-2]))
+def test_labels_are_those_in_full_and_rows_computed_in_full_are_equal(model, seed, most):
+    off_by(model, most, seed)
+    full = exact(model)
+    rows, _, rounded = rounding.run(model, TEXTS, Stopwatch())
+    rows = torch.stack(rows)
+    assert torch.equal(rows.argmax(1), full.argmax(1))
+    kept = ~torch.tensor(rounded)
+    assert kept.sum() >= rounding.AUDITED
+    torch.testing.assert_close(rows[kept], full[kept], atol=1e-4, rtol=0)
+    torch.testing.assert_close(rows, full, atol=most + 1e-4, rtol=0)
+
+
+def test_a_session_that_is_far_off_or_fails_decides_nothing(model):
+    off_by(model, 50.0)
+    rows, _, rounded = rounding.run(model, TEXTS, Stopwatch())
+    torch.testing.assert_close(torch.stack(rows), exact(model), atol=1e-4, rtol=0)
+    assert not any(rounded)
+
+    def failing(**_):
+        raise RuntimeError("no memory")
+
+    model.rounded = failing
+    rows, _, rounded = rounding.run(model, TEXTS, Stopwatch())
+    torch.testing.assert_close(torch.stack(rows), exact(model), atol=1e-4, rtol=0)
+    assert not any(rounded)
+
+
+def test_only_long_tables_of_exclusive_labels_are_rounded(model, monkeypatch):
+    assert not rounding.suits(model, TEXTS)
+    off_by(model, 0.0)
+    assert rounding.suits(model, TEXTS)
+    assert not rounding.suits(model, TEXTS[: rounding.FROM - 1])
+    monkeypatch.setattr(model.pipe.model.config, "problem_type", "multi_label_classification")
+    assert not rounding.suits(model, TEXTS)
+
+
+def test_a_sentence_is_not_held_up_by_a_table_in_8_bits(model):
+    session = off_by(model, 0.0).rounded
+
+    def slow(**inputs):
+        time.sleep(0.03)
+        return session(**inputs)
+
+    model.rounded, order = slow, []
+
+    def table():
+        batching.run(model, TEXTS * 3, Stopwatch(), rounding.logits, rounded=True)
+        order.append("table")
+
+    busy = threading.Thread(target=table)
+    busy.start()
+    time.sleep(0.05)
+    assert not any(outcome.rounded for outcome in classification.sentiment(model, ["the cat"], Stopwatch()))
+    order.append("sentence")
+    busy.join(20)
+    assert order == ["sentence", "table"]
+
+
+def test_a_classifier_gets_a_session_in_8_bits_where_it_is_faster_and_fits(monkeypatch):
+    pytest.importorskip("onnxruntime")
+    monkeypatch.setattr(backends, "speed", lambda *_, **__: 2.0)
+    monkeypatch.setattr(onnx_graph, "has_vnni", lambda: True)
+    model = test_backends.encoder()
+    assert backends.change(model, "auto")
+    assert model.rounded.precision == "int8"
+    assert model.device == "cpu · ONNX Runtime"
+
+    asked = []
+
+    def only_the_first(_, needed):
+        asked.append(needed)
+        return len(asked) == 1 or needed < 0
+
+    tight = test_backends.encoder()
+    assert backends.change(tight, "auto", only_the_first)
+    assert tight.rounded is None
+    assert len(asked) >= 2
+
+    for task in ("entities", "similarity"):
+        other = test_backends.encoder(task=task)
+        assert backends.change(other, "auto")
+        assert other.rounded is None
+
+    monkeypatch.setattr(onnx_graph, "has_vnni", lambda: False)
+    without = test_backends.encoder()
+    assert backends.change(without, "auto")
+    assert without.rounded is None

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pipelines.loading import Loaded
 
 FROM = 96
-AUDITED = 32
+AUDITED = 16
 SAFETY = 2.0
 WORTH = 0.5
 

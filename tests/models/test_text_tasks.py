@@ -200,5 +200,5 @@ def test_a_sentence_after_its_table_is_answered_in_full():
     assert text_tasks.sentiment(texts, name).cached
     rounded = [row for row in table.result if row["text"] == texts[3]][0]["scores"]
     assert text_tasks.sentiment(texts[3], name).result[0]["scores"] == pytest.approx(alone, abs=1e-4)
-    assert rounded.keys() == alone.keys()
+    assert rounded != pytest.approx(alone, abs=1e-4)
     text_tasks.MEMO.clear()

@@ -22,10 +22,12 @@ if TYPE_CHECKING:
 
 BATCH = 32
 # What one more pass costs, in tokens: rows are parted where padding the shorter ones would cost more.
-PASS_TOKENS = 64
+PASS_TOKENS = 16
 _NO_LIMIT = 100_000
 
 Row = tuple[str, str | None]
+# A row's ids, mask and the like by name, and whether it had to be cut.
+Encoded = tuple[dict[str, list[int]], bool]
 
 
 @dataclass(eq=False)
@@ -38,6 +40,7 @@ class _Request:
         reduce: As in `run`.
         rounded: As in `run`.
         left: Numbers of the rows that no pass has taken yet, those of like length together.
+        encoded: Rows that are tokenized already.
         results, cut: One entry a row.
         open: Rows without a result.
         error: What stopped it.
@@ -48,6 +51,7 @@ class _Request:
     reduce: Callable[[Any, Any], torch.Tensor]
     rounded: bool
     left: deque[int]
+    encoded: dict[Row, Encoded]
     results: list[Any]
     cut: list[bool]
     open: int
@@ -115,9 +119,14 @@ def run(
     """
     count = len(texts)
     rows: list[Row] = list(zip(texts, second or [None] * count, strict=True))
-    order = sorted(range(count), key=lambda i: len(rows[i][0]) + len(rows[i][1] or ""))
     limit = min(limit or _NO_LIMIT, max_length(loaded.pipe))
-    request = _Request(rows, limit, reduce, rounded, deque(order), [None] * count, [False] * count, count)
+    encoded: dict[Row, Encoded] = {}
+    if count > BATCH:  # rows of like length share a pass only where their lengths are known before
+        with watch("tokenize"):
+            encoded = _tokenized(loaded, rows, limit)
+    lengths = [_tokens(encoded[row]) if encoded else len(row[0]) + len(row[1] or "") for row in rows]
+    order = deque(sorted(range(count), key=lengths.__getitem__))
+    request = _Request(rows, limit, reduce, rounded, order, encoded, [None] * count, [False] * count, count)
     if rows:
         _wait_or_run(loaded, request)
     if request.error is not None:
@@ -190,13 +199,14 @@ def _compute(loaded: Loaded, taken: list[tuple[_Request, int]]) -> None:
     for request, i in taken:
         wanted.setdefault(request.rows[i], []).append((request, i))
     rows = list(wanted)
+    known = {row: r.encoded[row] for row, askers in wanted.items() for r, _ in askers if row in r.encoded}
     answers: list[tuple[_Request, int, Any, bool]] = []
     with loaded.lock, torch.inference_mode():
         with watch("tokenize"):
-            encoded, cut = _tokenize(loaded.pipe.tokenizer, rows, limit)
-        for part in _parts([len(ids) for ids in encoded["input_ids"]]):
+            known |= _tokenize(loaded.pipe.tokenizer, [row for row in rows if row not in known], limit)
+        for part in _parts([_tokens(known[row]) for row in rows]):
             with watch("tokenize"):
-                inputs = _pad(loaded.pipe, {name: [values[i] for i in part] for name, values in encoded.items()})
+                inputs = _pad(loaded.pipe, [known[rows[i]][0] for i in part])
             with watch("model"):
                 output = (loaded.rounded if rounded else loaded.pipe.model)(**inputs)
                 kept: dict[Any, Any] = {}
@@ -204,7 +214,7 @@ def _compute(loaded: Loaded, taken: list[tuple[_Request, int]]) -> None:
                     for request, i in wanted[rows[number]]:
                         if request.reduce not in kept:
                             kept[request.reduce] = request.reduce(output, inputs).float().cpu()
-                        answers.append((request, i, kept[request.reduce][place], cut[number]))
+                        answers.append((request, i, kept[request.reduce][place], known[rows[number]][1]))
     for request, i, row, short in answers:
         request.results[i], request.cut[i] = row, short
         request.open -= 1
@@ -213,29 +223,43 @@ def _compute(loaded: Loaded, taken: list[tuple[_Request, int]]) -> None:
             request.timing[stage] = request.timing.get(stage, 0.0) + ms
 
 
-def _tokenize(tokenizer: Any, rows: list[Row], limit: int) -> tuple[dict[str, list[list[int]]], list[bool]]:
+def _tokenized(loaded: Loaded, rows: list[Row], limit: int) -> dict[Row, Encoded]:
+    """Tokenize a long request, a pass's worth at a time: others want the tokenizer too."""
+    encoded: dict[Row, Encoded] = {}
+    for start in range(0, len(rows), BATCH):
+        with loaded.lock:
+            encoded |= _tokenize(loaded.pipe.tokenizer, rows[start : start + BATCH], limit)
+    return encoded
+
+
+def _tokenize(tokenizer: Any, rows: list[Row], limit: int) -> dict[Row, Encoded]:
+    if not rows:
+        return {}
     first, second = [row[0] for row in rows], [row[1] for row in rows]
-    pairs = None if second[0] is None else second
-    encoded = dict(tokenizer(first, pairs, truncation=True, max_length=limit))
-    cut = [
-        len(ids) >= limit and _overflows(tokenizer, *row, limit)
-        for ids, row in zip(encoded["input_ids"], rows, strict=True)
-    ]
-    return encoded, cut
+    encoded = tokenizer(first, None if second[0] is None else second, truncation=True, max_length=limit)
+    made = {}
+    for i, row in enumerate(rows):
+        each = {name: values[i] for name, values in encoded.items()}
+        made[row] = each, len(each["input_ids"]) >= limit and _overflows(tokenizer, *row, limit)
+    return made
+
+
+def _tokens(encoded: Encoded) -> int:
+    return len(encoded[0]["input_ids"])
 
 
 def _overflows(tokenizer: Any, first: str, second: str | None, limit: int) -> bool:
     return len(tokenizer(first, second, truncation=False, verbose=False)["input_ids"]) > limit
 
 
-def _pad(pipe: Any, encoded: dict[str, list[list[int]]]) -> Any:
+def _pad(pipe: Any, rows: list[dict[str, list[int]]]) -> Any:
     import torch
 
-    if len(encoded["input_ids"]) == 1:  # nothing to pad, and the library's way takes a tenth of a small model's time
-        return {name: torch.tensor(values, dtype=torch.long, device=pipe.device) for name, values in encoded.items()}
+    if len(rows) == 1:  # nothing to pad, and the library's way takes a tenth of a small model's time
+        return {name: torch.tensor([values], dtype=torch.long, device=pipe.device) for name, values in rows[0].items()}
     # Padding apart from tokenizing is what shares a pass; the library's hint that one call is faster does not apply.
     pipe.tokenizer.deprecation_warnings["Asking-to-pad-a-fast-tokenizer"] = True
-    return pipe.tokenizer.pad(encoded, return_tensors="pt").to(pipe.device)
+    return pipe.tokenizer.pad(rows, return_tensors="pt").to(pipe.device)
 
 
 def _parts(lengths: list[int]) -> Iterator[list[int]]:

@@ -1,4 +1,4 @@
-"""An encoder as an ONNX graph that reads torch's own weights where they lie, and its linear layers in 8 bits.
+"""An encoder as an ONNX graph that reads torch's own weights where they lie.
 
 The graph is traced without weights (a few hundred kilobytes, no file); ONNX Runtime is then given the tensors of the
 model itself. It keeps only a packed copy of the matrices it multiplies. It would copy the embeddings too, which are
@@ -13,7 +13,6 @@ import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from pathlib import Path
 from typing import Any
 
 OPSET = 17
@@ -76,12 +75,12 @@ def trace(
     weights = {each.name: known[each.name].contiguous() for each in asked}
     linear = ("Transpose", "MatMul", "Gemm")
     multiplied = {name for node in proto.graph.node if node.op_type in linear for name in node.input}
-    lent = {n: weights.pop(n) for n in list(weights) if n not in multiplied and _bytes(weights[n]) >= LARGE}
+    lent = {n: weights.pop(n) for n in list(weights) if n not in multiplied and size(weights[n]) >= LARGE}
     for each in asked:
         if each.name in weights:
             proto.graph.input.remove(each)
-            proto.graph.initializer.append(_elsewhere(each, weights[each.name]))
-    packed = sum(_bytes(weights[name]) for name in multiplied & set(weights))
+            proto.graph.initializer.append(elsewhere(each.name, weights[each.name]))
+    packed = sum(size(weights[name]) for name in multiplied & set(weights))
     used = {name for node in proto.graph.node for name in node.input}
     return Graph(proto, weights, lent, tuple(name for name in names if name in used), outputs, packed)
 
@@ -90,14 +89,18 @@ def _tensors(model: Any) -> tuple[tuple[str, Any], ...]:
     return (*model.named_parameters(remove_duplicate=False), *model.named_buffers(remove_duplicate=False))
 
 
+def twin(model: Any) -> Any:
+    """Return modules of their own around a model's tensors, to be changed while others use the model."""
+    return copy.deepcopy(model, {id(tensor): tensor for _, tensor in _tensors(model)})
+
+
 def export(model: Any, encoded: Mapping[str, Any], outputs: tuple[str, ...], *, fused: bool) -> bytes:
     """Return the serialized ModelProto of a forward pass, with every weight as a further input; see `trace`."""
     import onnx
     import torch
 
     names = tuple(encoded)
-    # Modules of their own around the same tensors: others may be using the model meanwhile.
-    model = copy.deepcopy(model, {id(tensor): tensor for _, tensor in _tensors(model)})
+    model = twin(model)
     if fused:
         _attend(model)
 
@@ -217,76 +220,10 @@ def _join_heads(proto: Any) -> None:
     if not attending:
         raise ValueError("nothing attends through the interface")
     outputs = tuple(each.name for each in proto.graph.output)
-    kept = _read(list(proto.graph.node), outputs)
+    kept = read(list(proto.graph.node), outputs)
     del proto.graph.node[:]
     proto.graph.node.extend(kept)
     del proto.graph.value_info[:]
-
-
-def in_int8(graph: Graph, *, seven_bits: bool) -> Graph:
-    """Return the graph with its linear layers in 8 bits: weights per output channel, inputs as they come.
-
-    Args:
-        graph: As `trace` returns it.
-        seven_bits: Use half the weights' range. Processors without VNNI add products of 8 bits up in 16, and the sum
-            of two may overflow.
-
-    Zafrir et al. 2019, Q8BERT, https://arxiv.org/abs/1910.06188; the scheme is that of onnxruntime's
-    quantize_dynamic. A linear layer, Transpose(W) -> MatMul, becomes DynamicQuantizeLinear -> MatMulInteger -> scale.
-    """
-    import onnx
-
-    proto = onnx.ModelProto()
-    proto.CopyFrom(graph.proto)
-    weights, packed = dict(graph.weights), graph.packed
-    makers = {output: node for node in proto.graph.node for output in node.output}
-    readers: dict[str, int] = {}
-    for node in proto.graph.node:
-        for name in node.input:
-            readers[name] = readers.get(name, 0) + 1
-    nodes, quantized = [], {}
-    for node in proto.graph.node:
-        matrix = _matrix(node, makers, weights)
-        if matrix is None:
-            nodes.append(node)
-            continue
-        integers, scales, zeros = _rounded(weights[matrix], 63 if seven_bits else 127)
-        for kind, tensor in (("int8", integers), ("scale", scales), ("zero", zeros)):
-            weights[f"{matrix}.{kind}"] = tensor
-            proto.graph.initializer.append(_elsewhere(_info(f"{matrix}.{kind}", tensor), tensor))
-        packed -= _bytes(weights[matrix]) - _bytes(integers)
-        entering, leaving = node.input[0], node.output[0]
-        if entering not in quantized:
-            quantized[entering] = [f"{entering}.{kind}" for kind in ("uint8", "scale", "zero")]
-            nodes.append(onnx.helper.make_node("DynamicQuantizeLinear", [entering], quantized[entering]))
-        values, scale, zero = quantized[entering]
-        make = onnx.helper.make_node
-        nodes += [
-            make("MatMulInteger", [values, f"{matrix}.int8", zero, f"{matrix}.zero"], [f"{leaving}.int32"]),
-            make("Cast", [f"{leaving}.int32"], [f"{leaving}.float"], to=onnx.TensorProto.FLOAT),
-            make("Mul", [scale, f"{matrix}.scale"], [f"{leaving}.scale"]),
-            make("Mul", [f"{leaving}.float", f"{leaving}.scale"], [leaving]),
-        ]
-    del proto.graph.node[:]
-    proto.graph.node.extend(_read(nodes, graph.outputs))
-    used = {name for node in proto.graph.node for name in node.input}
-    kept = [each for each in proto.graph.initializer if each.name in used]
-    del proto.graph.initializer[:]
-    proto.graph.initializer.extend(kept)
-    read = {name: weights[name] for name in weights if name in used}
-    return Graph(proto, read, graph.lent, graph.inputs, graph.outputs, packed)
-
-
-def has_vnni() -> bool:
-    """Tell whether this processor multiplies 8-bit numbers without overflow (AVX512-VNNI, AVX-VNNI, or not an x86)."""
-    import platform
-
-    if platform.machine().lower() not in ("x86_64", "amd64", "i386", "i686"):
-        return True
-    try:
-        return "vnni" in Path("/proc/cpuinfo").read_text()
-    except OSError:
-        return False
 
 
 def session(graph: Graph, threads: int) -> tuple[Any, list[Any]]:
@@ -311,50 +248,26 @@ def session(graph: Graph, threads: int) -> tuple[Any, list[Any]]:
     return made, [values, graph.weights, graph.lent]
 
 
-def _bytes(tensor: Any) -> int:
+def size(tensor: Any) -> int:
     return tensor.numel() * tensor.element_size()
 
 
-def _info(name: str, tensor: Any) -> Any:
-    import onnx
-
-    kind = onnx.helper.np_dtype_to_tensor_dtype(tensor.numpy().dtype)
-    return onnx.helper.make_tensor_value_info(name, kind, list(tensor.shape))
-
-
-def _elsewhere(info: Any, tensor: Any) -> Any:
+def elsewhere(name: str, tensor: Any) -> Any:
     """Return an initializer whose data the session is given apart; the file that it names is never opened."""
     import onnx
 
     made = onnx.TensorProto(
-        name=info.name,
-        data_type=info.type.tensor_type.elem_type,
+        name=name,
+        data_type=onnx.helper.np_dtype_to_tensor_dtype(tensor.numpy().dtype),
         dims=list(tensor.shape),
         data_location=onnx.TensorProto.EXTERNAL,
     )
-    for key, value in (("location", "weights"), ("offset", 0), ("length", _bytes(tensor))):
+    for key, value in (("location", "weights"), ("offset", 0), ("length", size(tensor))):
         made.external_data.add(key=key, value=str(value))
     return made
 
 
-def _matrix(node: Any, makers: Mapping[str, Any], weights: Mapping[str, Any]) -> str | None:
-    """Return the weight that a node multiplies with, when it is a linear layer's."""
-    turned = makers.get(node.input[1]) if node.op_type == "MatMul" else None
-    if turned is None or turned.op_type != "Transpose" or turned.input[0] not in weights:
-        return None
-    return turned.input[0] if weights[turned.input[0]].dim() == 2 else None
-
-
-def _rounded(weight: Any, most: int) -> tuple[Any, Any, Any]:
-    """Return a linear layer's (out, in) weight as int8 of shape (in, out), with scale and zero point per column."""
-    import torch
-
-    scales = weight.abs().amax(dim=1).clamp(min=1e-12) / most
-    integers = (weight / scales[:, None]).round().clamp(-most, most).to(torch.int8)
-    return integers.t().contiguous(), scales, torch.zeros(len(scales), dtype=torch.int8)
-
-
-def _read(nodes: list[Any], outputs: tuple[str, ...]) -> list[Any]:
+def read(nodes: list[Any], outputs: tuple[str, ...]) -> list[Any]:
     """Leave out the nodes that nobody reads any more."""
     kept, wanted = [], set(outputs)
     for node in reversed(nodes):

@@ -1,12 +1,14 @@
 """A table of texts in 8 bits, and again in full where a label could change: the same labels, sooner.
 
-Some texts of the table are computed both ways. Whatever is nearer to another label than twice the largest difference
-met there is computed in full; where that is a large part of the table, all of it is.
+Some texts are computed both ways, the nearest to another label among them. Whatever is nearer to another label than
+8 bits could be off is computed in full too, the nearest first: as large differences are exponentially rare, those met
+so far tell how large one of ten thousand is. Where that is a large part of the table, all of it is computed in full.
 """
 
 from __future__ import annotations
 
 import logging
+import math
 from typing import TYPE_CHECKING, Any
 
 from pipelines import batching
@@ -18,8 +20,9 @@ if TYPE_CHECKING:
     from pipelines.loading import Loaded
 
 FROM = 96
-AUDITED = 16
-SAFETY = 2.0
+NEAREST, SPREAD = 8, 4
+STEP = 16
+RARE = 1e-4
 WORTH = 0.5
 
 log = logging.getLogger(__name__)
@@ -38,20 +41,23 @@ def run(loaded: Loaded, texts: list[str], watch: Stopwatch) -> tuple[list[torch.
     Returns:
         Logits of each text, which texts had to be cut, and which were computed in 8 bits only.
     """
-    order = sorted(range(len(texts)), key=lambda i: len(texts[i]))
-    audited = [order[i * len(order) // AUDITED] for i in range(AUDITED)]
     try:
         rows, cut = batching.run(loaded, texts, watch, logits, rounded=True)
     except Exception as error:
         log.warning("%s in 8 bits: %s", loaded.id, error)
         return (*batching.run(loaded, texts, watch, logits), [False] * len(texts))
-    exact = dict(zip(audited, batching.run(loaded, [texts[i] for i in audited], watch, logits)[0], strict=True))
-    off = max(_apart(row, rows[i]) for i, row in exact.items())
     pairs = [row.topk(2).values for row in rows]
-    near = [i for i, (first, second) in enumerate(pairs) if i not in exact and first - second <= SAFETY * off]
-    if len(near) > WORTH * len(texts):
-        near = [i for i in range(len(texts)) if i not in exact]
-    exact |= dict(zip(near, batching.run(loaded, [texts[i] for i in near], watch, logits)[0], strict=True))
+    leads = [float(first - second) for first, second in pairs]
+    by_length = sorted(range(len(texts)), key=lambda i: len(texts[i]))
+    nearest = sorted(range(len(texts)), key=leads.__getitem__)
+    wanted = list({*nearest[:NEAREST], *(by_length[i * len(texts) // SPREAD] for i in range(SPREAD))})
+    exact: dict[int, torch.Tensor] = {}
+    while wanted:
+        exact |= zip(wanted, batching.run(loaded, [texts[i] for i in wanted], watch, logits)[0], strict=True)
+        most = max(_apart(row, rows[i]) for i, row in exact.items())
+        reach = most * math.log(1 / RARE) / math.log(len(exact))
+        near = [i for i in nearest if i not in exact and leads[i] <= reach]
+        wanted = near[:STEP] if len(near) <= WORTH * len(texts) else [i for i in nearest if i not in exact]
     return [exact.get(i, row) for i, row in enumerate(rows)], cut, [i not in exact for i in range(len(texts))]
 
 

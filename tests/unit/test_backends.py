@@ -232,16 +232,6 @@ def test_int8_is_taken_only_where_it_agrees(monkeypatch):
     assert refused.device == "cpu · ONNX Runtime"
 
 
-def test_int8_packs_a_quarter():
-    loaded = encoder()
-    graph = onnx_graph.trace(loaded.pipe.model, backends._encode(loaded, TEXTS), ("logits",))
-    rounded = onnx_graph.in_int8(graph, seven_bits=True)
-    linear = [name for name in rounded.weights if name.endswith(".int8")]
-    assert len(linear) == 12
-    assert max(int(rounded.weights[name].abs().max()) for name in linear) == 63
-    assert graph.packed / 4 <= rounded.packed < graph.packed / 2
-
-
 def test_agreement_counts_decisions():
     loaded = encoder()
     encoded = backends._encode(loaded, TEXTS)

@@ -129,3 +129,13 @@ def test_rows_are_parted_by_length_and_none_is_lost(lengths):
 
 def test_short_rows_are_not_padded_to_a_long_one():
     assert list(batching._parts([5, 200, 6, 190])) == [[0, 2], [3, 1]]
+
+
+def test_rows_of_a_long_request_meet_those_with_as_many_tokens(model):
+    one_token = [f"{'☃' * (20 + i)} the cat" for i in range(32)]  # a word that is not known
+    many = [" ".join(["cat"] * 8) + " " * i for i in range(32)]
+    texts = [text for pair in zip(one_token, many, strict=True) for text in pair]
+    together = ask(model, texts)[0]
+    assert model.passes == [32, 32]
+    alone = torch.cat([ask(model, [text])[0] for text in texts])
+    torch.testing.assert_close(together, alone, atol=1e-4, rtol=0)

@@ -9,7 +9,7 @@ import transformers
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from pipelines import backends, batching, classification, onnx_graph, rounding
+from pipelines import backends, batching, classification, onnx_int8, rounding
 from pipelines.run import Stopwatch
 from tests.unit import test_backends
 from tests.unit.tiny_models import WORDS, loaded
@@ -51,7 +51,7 @@ def test_labels_are_those_in_full_and_rows_computed_in_full_are_equal(model, see
     rows = torch.stack(rows)
     assert torch.equal(rows.argmax(1), full.argmax(1))
     kept = ~torch.tensor(rounded)
-    assert kept.sum() >= rounding.AUDITED
+    assert kept.sum() >= rounding.NEAREST
     torch.testing.assert_close(rows[kept], full[kept], atol=1e-4, rtol=0)
     torch.testing.assert_close(rows, full, atol=most + 1e-4, rtol=0)
 
@@ -105,7 +105,7 @@ def test_a_sentence_is_not_held_up_by_a_table_in_8_bits(model):
 def test_a_classifier_gets_a_session_in_8_bits_where_it_is_faster_and_fits(monkeypatch):
     pytest.importorskip("onnxruntime")
     monkeypatch.setattr(backends, "speed", lambda *_, **__: 2.0)
-    monkeypatch.setattr(onnx_graph, "has_vnni", lambda: True)
+    monkeypatch.setattr(onnx_int8, "has_vnni", lambda: True)
     model = test_backends.encoder()
     assert backends.change(model, "auto")
     assert model.rounded.precision == "int8"
@@ -127,7 +127,7 @@ def test_a_classifier_gets_a_session_in_8_bits_where_it_is_faster_and_fits(monke
         assert backends.change(other, "auto")
         assert other.rounded is None
 
-    monkeypatch.setattr(onnx_graph, "has_vnni", lambda: False)
+    monkeypatch.setattr(onnx_int8, "has_vnni", lambda: False)
     without = test_backends.encoder()
     assert backends.change(without, "auto")
     assert without.rounded is None

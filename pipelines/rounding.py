@@ -29,10 +29,10 @@ log = logging.getLogger(__name__)
 
 
 def suits(loaded: Loaded, texts: list[str]) -> bool:
-    """Tell whether a table is long enough, and its model one of exclusive labels that has a session in 8 bits."""
+    """Tell whether a table has enough distinct texts, and its model exclusive labels and a session in 8 bits."""
     config = loaded.pipe.model.config
     exclusive = config.num_labels > 1 and config.problem_type != "multi_label_classification"
-    return loaded.rounded is not None and len(texts) >= FROM and exclusive
+    return loaded.rounded is not None and exclusive and len(set(texts)) >= FROM
 
 
 def run(loaded: Loaded, texts: list[str], watch: Stopwatch) -> tuple[list[torch.Tensor], list[bool], list[bool]]:
@@ -41,8 +41,20 @@ def run(loaded: Loaded, texts: list[str], watch: Stopwatch) -> tuple[list[torch.
     Returns:
         Logits of each text, which texts had to be cut, and which were computed in 8 bits only.
     """
+    place = {text: i for i, text in enumerate(dict.fromkeys(texts))}
+    rows, cut, rounded = _distinct(loaded, list(place), watch)
+    asked = [place[text] for text in texts]
+    return [rows[i] for i in asked], [cut[i] for i in asked], [rounded[i] for i in asked]
+
+
+def _distinct(loaded: Loaded, texts: list[str], watch: Stopwatch) -> tuple[list[torch.Tensor], list[bool], list[bool]]:
+    """As `run`; the same text twice would say less of the differences than two."""
+    import torch
+
     try:
         rows, cut = batching.run(loaded, texts, watch, logits, rounded=True)
+        if not torch.stack(rows).isfinite().all():
+            raise ValueError("not a number")
     except Exception as error:
         log.warning("%s in 8 bits: %s", loaded.id, error)
         return (*batching.run(loaded, texts, watch, logits), [False] * len(texts))

@@ -18,6 +18,8 @@ SHOWN = 12
 HUES = 8
 # In a picture's right part the names stand at the right edge of their boxes, so that they are not cut off.
 RIGHT = 55
+# Names of more boxes than this would cover each other on a phone: there they have numbers, and the list has the names.
+FEW = 3
 
 
 def found(objects: list[dict[str, Any]], data: bytes, threshold: float, lang: str) -> str:
@@ -39,7 +41,8 @@ def found(objects: list[dict[str, Any]], data: bytes, threshold: float, lang: st
     figure = (
         f'<div class="mc-objects-frame" style="{shape}"><img src="{uri}" alt="{alt}">'
         # The worst first, so that the best lie on top.
-        f'<div class="mc-objects-boxes" aria-hidden="true">{"".join(reversed(marks))}</div></div>'
+        f'<div class="mc-objects-boxes{" mc-objects-many" * (len(objects) > FEW)}" aria-hidden="true">'
+        f"{''.join(reversed(marks))}</div></div>"
     )
     if not objects:
         none = say(lang, "objects.none", threshold=f"{100 * threshold:.0f}")
@@ -74,7 +77,7 @@ def _mark(number: int, each: dict[str, Any], hue: int, whole: tuple[int, int]) -
     above = f"top:{top:.2f}%" if top < 90 else f"bottom:{100 - bottom:.2f}%"
     return (
         f'<span class="mc-object-mark mc-object-{hue}" data-object="{number}"><i style="{place}"></i>'
-        f'<b style="{beside};{above}">{number} {esc(each["label"])} {100 * each["score"]:.0f} %</b></span>'
+        f'<b style="{beside};{above}">{number}<span> {esc(each["label"])} {100 * each["score"]:.0f} %</span></b></span>'
     )
 
 

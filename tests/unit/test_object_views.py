@@ -56,7 +56,7 @@ def test_boxes_stand_in_per_cent_of_the_picture_and_every_row_has_its_own():
     assert "right:0.00%;max-width:100.00%" in shown, "a name at the right edge stands inside"
     for number in (1, 2):
         assert shown.count(f'data-object="{number}"') == 2
-    assert "1 cat 90 %" in shown and "87.5 %" in shown and "x 150–200, y 25–100 px" in shown
+    assert "1<span> cat 90 %</span>" in shown and "87.5 %" in shown and "x 150–200, y 25–100 px" in shown
     assert "aspect-ratio:200/100" in shown and "2 boxes" in shown
 
 

@@ -57,18 +57,29 @@ def test_labels_are_those_in_full_and_rows_computed_in_full_are_equal(model, see
 
 
 def test_a_session_that_is_far_off_or_fails_decides_nothing(model):
-    off_by(model, 50.0)
-    rows, _, rounded = rounding.run(model, TEXTS, Stopwatch())
-    torch.testing.assert_close(torch.stack(rows), exact(model), atol=1e-4, rtol=0)
-    assert not any(rounded)
+    far_off = off_by(model, 50.0).rounded
 
     def failing(**_):
         raise RuntimeError("no memory")
 
-    model.rounded = failing
-    rows, _, rounded = rounding.run(model, TEXTS, Stopwatch())
-    torch.testing.assert_close(torch.stack(rows), exact(model), atol=1e-4, rtol=0)
-    assert not any(rounded)
+    def not_a_number(**inputs):
+        logits = torch.full((len(inputs["input_ids"]), model.pipe.model.config.num_labels), float("nan"))
+        return transformers.modeling_outputs.SequenceClassifierOutput(logits=logits)
+
+    for model.rounded in (far_off, failing, not_a_number):
+        rows, _, rounded = rounding.run(model, TEXTS, Stopwatch())
+        torch.testing.assert_close(torch.stack(rows), exact(model), atol=1e-4, rtol=0)
+        assert not any(rounded)
+
+
+def test_texts_that_come_again_have_the_same_answer_in_their_places(model):
+    off_by(model, 1e-3)
+    texts = [*TEXTS, *TEXTS[::-1], TEXTS[3]]
+    rows, cut, rounded = rounding.run(model, texts, Stopwatch())
+    assert len(rows) == len(cut) == len(rounded) == len(texts)
+    rows = torch.stack(rows)
+    assert torch.equal(rows[:120], rows[120:240].flip(0))
+    torch.testing.assert_close(rows, exact(model, texts), atol=2e-3, rtol=0)
 
 
 def test_only_long_tables_of_exclusive_labels_are_rounded(model, monkeypatch):
@@ -76,6 +87,7 @@ def test_only_long_tables_of_exclusive_labels_are_rounded(model, monkeypatch):
     off_by(model, 0.0)
     assert rounding.suits(model, TEXTS)
     assert not rounding.suits(model, TEXTS[: rounding.FROM - 1])
+    assert not rounding.suits(model, TEXTS[:20] * 20)
     monkeypatch.setattr(model.pipe.model.config, "problem_type", "multi_label_classification")
     assert not rounding.suits(model, TEXTS)
 

@@ -245,7 +245,7 @@ def _int8(loaded: Loaded, graph: onnx_graph.Graph, exact: Session, threads: int)
 
 
 def _in_int8(loaded: Loaded, graph: onnx_graph.Graph, *, seven_bits: bool) -> onnx_graph.Graph:
-    given = (_encode(loaded, texts) for texts in ([text] for text in sentences()[::10]))
+    given = (_encode(loaded, [text]) for text in sentences()[::10])
     return onnx_int8.in_int8(graph, onnx_int8.largest_inputs(loaded.pipe.model, given), seven_bits=seven_bits)
 
 

@@ -73,7 +73,7 @@ def build(
         chosen = [*(part for part, _ in parts), form.error, stage_view]
         quiet = {"show_progress": "hidden", "show_progress_on": form.error, "api_visibility": "private"}
         lane = quiet | _ui.TEXT_LANE
-        mode.change(partial(_select, where), mode, chosen, queue=False, **quiet)
+        mode.input(partial(_select, where), mode, chosen, queue=False, **quiet)
         opened = _ui.on_link("clip")
         opened.click(_linking(where), None, [mode, *chosen, *form.linked], queue=False, **quiet)
         handler = _ui.watched(partial(_run, {"match": match, "many": many, "search": rank}), outputs=5)

@@ -62,7 +62,7 @@ def build(
         chosen = [*(forms[name].group for name in TASKS), *panels.values(), error, stage_view]
         # Even a hidden progress costs the browser some work for each output; one line stands for all.
         shown = {"show_progress": "hidden", "show_progress_on": error, "api_visibility": "private"}
-        task.change(_select, task, chosen, queue=False, **shown)
+        task.input(_select, task, chosen, queue=False, **shown)
         opened = _ui.on_link("text_tasks")
         opened.click(_from_link, None, [task, *chosen, *_linked(forms)], queue=False, **shown)
         lane = {**shown, **_ui.TEXT_LANE}

@@ -74,6 +74,20 @@ def visit(chromium, address):
         yield open_page
 
 
+def unfold(page, words="Options"):
+    """Open an accordion and wait until gradio has given its fields their values, which it does after they are shown.
+
+    It takes the browser a few frames, too few for a visitor to type in; a test's typing would be overwritten.
+    """
+    page.get_by_text(words, exact=True).locator("visible=true").click()
+    page.evaluate(
+        """async () => {
+          for (let frame = 0; frame < 5; frame++) await new Promise(requestAnimationFrame);
+          await new Promise((done) => setTimeout(done, 200));
+        }"""
+    )
+
+
 def fits(page):
     """Tell whether the page scrolls only downwards."""
     return page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")

@@ -5,7 +5,7 @@ import io
 import pytest
 from PIL import Image
 
-from tests.browser.conftest import WIDTHS, fits
+from tests.browser.conftest import WIDTHS, fits, unfold
 
 HOSTILE = "<img src=x onerror=alert(1)> ${alert(2)} {{value}}"
 
@@ -133,7 +133,7 @@ def test_labels_are_shown_as_they_were_written(visit):
 
 def test_none_of_these_can_be_the_answer(visit):
     page = open_tab(visit)
-    page.get_by_text("Options", exact=True).locator("visible=true").click()
+    unfold(page)
     page.get_by_label("None of these").locator("visible=true").first.check()
     page.locator(".mc-clip-example").first.click()
     panel = answer(page)

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from pipelines import picture_files
-from tests.browser.conftest import WIDTHS, fits
+from tests.browser.conftest import WIDTHS, fits, unfold
 from tests.conftest import ROOT, served
 
 HOSTILE = "<img src=x onerror=alert(1)> ${alert(2)} {{value}}"
@@ -52,7 +52,7 @@ def kept(page, count):
 
 
 def options(page):
-    page.get_by_text("Options", exact=True).locator("visible=true").click()
+    unfold(page)
     page.locator("#mc-image_generation-seed input").wait_for()
 
 

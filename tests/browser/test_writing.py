@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.browser.conftest import WIDTHS, fits
+from tests.browser.conftest import WIDTHS, fits, unfold
 from tests.conftest import served
 
 WORDS = {"en": "all others", "ko": "나머지 모두"}
@@ -28,8 +28,7 @@ def open_form(visit, language="en", width=1280, options=True, **more):
     page = visit(language, width, path="/?tab=text_tasks&task=generate", **more)
     page.locator("#mc-text_tasks-generate-prompt textarea").wait_for()
     if options:
-        page.locator(".mc-form-generate").get_by_text({"en": "Options", "ko": "더 정하기"}[language]).click()
-        page.locator("#mc-text_tasks-generate-method").wait_for()
+        unfold(page, {"en": "Options", "ko": "더 정하기"}[language])
     return page
 
 
@@ -118,6 +117,28 @@ def test_a_seed_that_is_none_is_said_beside_the_button(visit, language, said):
     field(page, "prompt").locator("textarea").fill("Once")
     page.keyboard.press("Control+Enter")
     page.locator(".mc-error >> visible=true").filter(has_text=said).wait_for()
+
+
+def test_a_followed_link_empties_no_error_that_came_since(visit):
+    page, late = visit("en"), []
+
+    def hold(route):
+        late.append(route) if route.request.post_data_json["data"] == ["generate"] else route.continue_()
+
+    page.route("**/gradio_api/run/predict*", hold)
+    page.goto(page.url.partition("?")[0] + "?tab=text_tasks&task=generate")
+    field(page, "prompt").locator("textarea").wait_for()
+    unfold(page)
+    field(page, "seed").locator("input, textarea").first.fill("seven")
+    field(page, "prompt").locator("textarea").fill("Once")
+    page.keyboard.press("Control+Enter")
+    error = page.locator(".mc-error >> visible=true").filter(has_text="seed must be")
+    error.wait_for()
+    for route in late:
+        with page.expect_response("**/gradio_api/run/predict*"):
+            route.continue_()
+    page.wait_for_timeout(300)
+    assert error.is_visible() and field(page, "seed").locator("input, textarea").first.input_value() == "seven"
 
 
 @pytest.mark.parametrize("width", WIDTHS)

@@ -3,8 +3,11 @@
 import os
 import shutil
 from contextlib import contextmanager
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
+
+from tabs import TABS
 
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome") or shutil.which("chromium-browser")
 FLAGS = [
@@ -59,6 +62,10 @@ def visits(chromium, address, **shown):
         page.locator("#mc-tabs").wait_for()
         # Gradio covers the page until every part of it answers.
         page.wait_for_function("!document.querySelector('.main > [data-testid=status-tracker]')")
+        tab = parse_qs(urlsplit(path).query).get("tab", [""])[0]
+        if tab in TABS:
+            page.locator(f'#mc-tabs [data-tab-id="{tab}"][aria-selected=true]').first.wait_for(state="attached")
+            settle(page)
         return page
 
     yield open_page
@@ -75,15 +82,20 @@ def visit(chromium, address):
 
 
 def unfold(page, words="Options"):
-    """Open an accordion and wait until gradio has given its fields their values, which it does after they are shown.
-
-    It takes the browser a few frames, too few for a visitor to type in; a test's typing would be overwritten.
-    """
+    """Open an accordion, so that a test can type into its fields."""
     page.get_by_text(words, exact=True).locator("visible=true").click()
+    settle(page)
+
+
+def settle(page):
+    """Wait until gradio has given fields shown for the first time their values, some frames after it shows them.
+
+    A visitor cannot type in so few; what a test types in them would be overwritten.
+    """
     page.evaluate(
         """async () => {
           for (let frame = 0; frame < 5; frame++) await new Promise(requestAnimationFrame);
-          await new Promise((done) => setTimeout(done, 200));
+          await new Promise((done) => setTimeout(done, 100));
         }"""
     )
 

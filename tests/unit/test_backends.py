@@ -226,7 +226,7 @@ def test_int8_is_taken_only_where_it_agrees(monkeypatch):
     assert backends.change(taken, "int8")
     assert taken.device == "cpu · ONNX Runtime int8"
     after = outputs(taken, TEXTS)["logits"].softmax(-1)
-    assert 1e-6 < (after - before).abs().max() < 0.1
+    assert 1e-6 < (after - before).abs().max() < 0.2
     monkeypatch.setattr(backends, "agreement", lambda *_: 0.994)
     assert backends.change(refused, "int8")
     assert refused.device == "cpu · ONNX Runtime"

@@ -139,7 +139,6 @@ def test_a_sentence_is_not_held_up_by_a_table_in_8_bits(model):
 def test_a_classifier_gets_a_session_in_8_bits_where_it_is_faster_and_fits(monkeypatch):
     pytest.importorskip("onnxruntime")
     monkeypatch.setattr(backends, "speed", lambda *_, **__: 2.0)
-    monkeypatch.setattr(onnx_int8, "has_vnni", lambda: True)
     model = test_backends.encoder()
     assert backends.change(model, "auto")
     assert model.rounded.precision == "int8"
@@ -161,7 +160,28 @@ def test_a_classifier_gets_a_session_in_8_bits_where_it_is_faster_and_fits(monke
         assert backends.change(other, "auto")
         assert other.rounded is None
 
-    monkeypatch.setattr(onnx_int8, "has_vnni", lambda: False)
-    without = test_backends.encoder()
-    assert backends.change(without, "auto")
-    assert without.rounded is None
+
+@pytest.mark.parametrize("vnni", [True, False])
+def test_processors_whose_8_bit_sums_overflow_get_7_bits(monkeypatch, vnni):
+    pytest.importorskip("onnxruntime")
+    monkeypatch.setattr(backends, "speed", lambda *_, **__: 2.0)
+    monkeypatch.setattr(onnx_int8, "has_vnni", lambda: vnni)
+    in_int8, asked = onnx_int8.in_int8, []
+
+    def rounding_to(*given, seven_bits):
+        asked.append(seven_bits)
+        return in_int8(*given, seven_bits=seven_bits)
+
+    monkeypatch.setattr(onnx_int8, "in_int8", rounding_to)
+    model = test_backends.encoder()
+    assert backends.change(model, "auto")
+    assert asked == [not vnni]
+    assert model.rounded.precision == "int8"
+
+
+def test_a_classifier_gets_no_session_in_8_bits_where_it_is_hardly_faster(monkeypatch):
+    pytest.importorskip("onnxruntime")
+    monkeypatch.setattr(backends, "speed", lambda *_, **__: backends.FASTER_TABLES - 0.01)
+    model = test_backends.encoder()
+    assert backends.change(model, "auto")
+    assert model.rounded is None

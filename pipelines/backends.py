@@ -235,7 +235,7 @@ def _exact(
 
 def _int8(loaded: Loaded, graph: onnx_graph.Graph, exact: Session, threads: int) -> Session:
     """Return the model in 8 bits when it is faster and says the same of the built-in sentences; else as it was."""
-    rounded = Session(_in_int8(loaded, graph, seven_bits=not onnx_int8.has_vnni()), exact._class, threads, "int8")
+    rounded = Session(_in_int8(loaded, graph), exact._class, threads, "int8")
     share = agreement(exact, rounded, (_encode(loaded, [text]) for text in sentences()))
     gain = speed(exact, rounded, _encode(loaded, TEXTS[:1]))
     if share >= AGREEMENT and gain >= FASTER:
@@ -244,9 +244,10 @@ def _int8(loaded: Loaded, graph: onnx_graph.Graph, exact: Session, threads: int)
     return exact
 
 
-def _in_int8(loaded: Loaded, graph: onnx_graph.Graph, *, seven_bits: bool) -> onnx_graph.Graph:
+def _in_int8(loaded: Loaded, graph: onnx_graph.Graph) -> onnx_graph.Graph:
     given = (_encode(loaded, [text]) for text in sentences()[::10])
-    return onnx_int8.in_int8(graph, onnx_int8.largest_inputs(loaded.pipe.model, given), seven_bits=seven_bits)
+    largest = onnx_int8.largest_inputs(loaded.pipe.model, given)
+    return onnx_int8.in_int8(graph, largest, seven_bits=not onnx_int8.has_vnni())
 
 
 def _for_tables(
@@ -258,7 +259,7 @@ def _for_tables(
     if loaded.pipe.task != "text-classification" or of_pairs:
         return None
     try:
-        graph_in_8_bits = _in_int8(loaded, graph, seven_bits=not onnx_int8.has_vnni())
+        graph_in_8_bits = _in_int8(loaded, graph)
         reserve(graph.packed + graph_in_8_bits.packed)
         rounded = Session(graph_in_8_bits, exact._class, threads, "int8")
         gain = speed(exact, rounded, _encode(loaded, TEXTS * 8), times=3)
